@@ -1,0 +1,178 @@
+//! Package managers: argv, environment, paths, configuration, lockfile. One folder a manager.
+//!
+//! A driver reads trusted configuration and checks untrusted project files before the start, and
+//! reads the installed tree back afterwards. It starts nothing and opens no connection.
+//! Adding a manager: a folder here, a profile in `profiles/`, a line in [`ALL`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::model::{Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool};
+use crate::profile::Policy;
+
+pub mod npm;
+
+/// Everything a driver may look at.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Arguments after the manager's name.
+    pub arguments: &'a [OsString],
+    /// The caller's working directory, canonical.
+    pub directory: PathBuf,
+    /// The caller's environment.
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// The caller's home directory, when there is one.
+    pub home: Option<PathBuf>,
+    /// Effective policy.
+    pub policy: &'a Policy,
+    /// Private directories of this run; they exist.
+    pub private: &'a PrivateDirs,
+    /// Loopback port that the manager is told as its proxy.
+    pub proxy_port: u16,
+    /// Token that the manager presents there.
+    pub token: Secret,
+}
+
+/// Directories that exist for this run only.
+#[derive(Clone, Debug)]
+pub struct PrivateDirs {
+    /// HOME of the manager; writable.
+    pub home: PathBuf,
+    /// Cache of the manager; writable.
+    pub cache: PathBuf,
+    /// TMPDIR; writable.
+    pub tmp: PathBuf,
+    /// Generated configuration and the CA certificate; readable.
+    pub config: PathBuf,
+}
+
+impl PrivateDirs {
+    /// Where the run's CA certificate is written before the manager starts.
+    pub fn certificate(&self) -> PathBuf {
+        self.config.join("ca.pem")
+    }
+}
+
+/// A result file that the manager makes in a private directory and that the session moves to its
+/// place when the manager succeeded (`npm pack`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// Private directory whose files are moved.
+    pub from: PathBuf,
+    /// Directory they are moved to.
+    pub to: PathBuf,
+}
+
+/// A file or directory that must exist so that Landlock can grant it, made before the start and
+/// removed afterwards if the manager left it as it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// A directory.
+    Directory(PathBuf),
+    /// A file with its first content.
+    File(PathBuf, Vec<u8>),
+}
+
+/// A run that may start.
+#[derive(Debug)]
+pub struct Prepared {
+    /// How to start it.
+    pub launch: Launch,
+    /// How to judge files.
+    pub files: FileGuard,
+    /// What the proxy may do.
+    pub network: Network,
+    /// Manager and runtime; their digests are taken while the run is going on.
+    pub tools: Vec<Tool>,
+    /// Inputs read, suppressed scripts known before the start, ignored configuration.
+    pub events: Vec<Event>,
+    /// Files to make before the start.
+    pub seeds: Vec<Seed>,
+    /// Files to move after success.
+    pub promotions: Vec<Promotion>,
+    /// Name and version of the project, for the record.
+    pub project: Project,
+    /// Whether the command changes an install tree that is to be inspected afterwards.
+    pub installs: bool,
+}
+
+/// The project that is installed into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Root directory.
+    pub root: PathBuf,
+    /// Name, if it states one.
+    pub name: Option<String>,
+    /// Version, if it states one.
+    pub version: Option<String>,
+}
+
+/// Why a run may not start. Never empty; the worst severity decides the exit status.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Inputs read so far, for the record.
+    pub events: Vec<Event>,
+}
+
+impl From<Finding> for Refusal {
+    fn from(finding: Finding) -> Self {
+        Self { findings: vec![finding], events: Vec::new() }
+    }
+}
+
+/// The install as it stands after the run.
+#[derive(Debug, Default)]
+pub struct Installed {
+    /// Every package on disk below the install tree, in path order.
+    pub packages: Vec<InstalledPackage>,
+    /// Install paths that the project itself depends on.
+    pub direct: Vec<String>,
+    /// Differences between the manager's own record, the disk and the plan.
+    pub findings: Vec<Finding>,
+}
+
+/// What the manager gets when it opens a verified artifact file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandOut {
+    /// The whole file.
+    Whole,
+    /// A view of it.
+    View(Vec<u8>),
+}
+
+/// A package manager's driver.
+pub trait Manager: std::fmt::Debug + Sync {
+    /// The word on the command line.
+    fn name(&self) -> &'static str;
+
+    /// The manager's profile, TOML, as embedded from `profiles/`.
+    fn profile(&self) -> &'static str;
+
+    /// Checks everything that can be checked and makes the plan.
+    fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal>;
+
+    /// Reads the install tree back. `before` is what [`Manager::snapshot`] gave.
+    fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed;
+
+    /// What is installed before the start, so that packages left alone can be told from new ones.
+    fn snapshot(&self, prepared: &Prepared) -> Snapshot;
+
+    /// What an opened, verified artifact looks like to the manager.
+    fn hand_out(&self, _content: &[u8]) -> HandOut {
+        HandOut::Whole
+    }
+}
+
+/// Install paths with the integrity they were recorded with.
+pub type Snapshot = BTreeMap<String, Option<String>>;
+
+/// All managers.
+pub const ALL: &[&dyn Manager] = &[&npm::Npm];
+
+/// The manager of that name.
+pub fn by_name(name: &str) -> Option<&'static dyn Manager> {
+    ALL.iter().copied().find(|manager| manager.name() == name)
+}

@@ -1,0 +1,225 @@
+//! Every finding code, in one table: name, severity, control, meaning, remedy.
+//!
+//! The table is what `v4run explain` prints. Codes are a contract: they are added, never renamed.
+
+use serde::{Deserialize, Serialize};
+
+use super::ControlId;
+
+/// What a finding does to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something was refused: exit status 120, or 126 before the start.
+    Violation,
+    /// v4run could not do its job: exit status 125, or 127 for a missing manager.
+    Error,
+    /// The repository or network failed; the manager's own exit status tells.
+    Failure,
+    /// Worth a line; never changes the exit status.
+    Note,
+}
+
+macro_rules! codes {
+    ($($variant:ident, $name:literal, $severity:ident, $control:expr, $meaning:literal, $remedy:literal;)*) => {
+        /// A stable finding code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[doc = $meaning] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Code {
+            /// All codes, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The kebab-case name used in every output.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What a finding with this code does to the run.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// The control that the code touches.
+            pub const fn control(self) -> Option<ControlId> {
+                match self { $(Self::$variant => $control,)* }
+            }
+
+            /// What the code means, one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What to do about it, one sentence.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+const fn control(number: u8) -> Option<ControlId> {
+    Some(ControlId::new(number))
+}
+
+codes! {
+    IntegrityMismatch, "integrity-mismatch", Violation, control(13),
+        "The bytes that the repository sent do not have the digest that was promised.",
+        "Do not install: the repository, a mirror or the lockfile was changed; compare the anchors in the message.";
+    IntegrityMissing, "integrity-missing", Violation, control(13),
+        "Neither lockfile nor index names a digest for something that was to be installed.",
+        "Recreate the lockfile with a registry that states `integrity`.";
+    IntegrityWeak, "integrity-weak", Violation, control(13),
+        "Only SHA-1 or MD5 is known for something that was to be installed.",
+        "Recreate the lockfile with a registry that states SHA-512.";
+    AnchorConflict, "anchor-conflict", Violation, control(13),
+        "The lockfile and the repository's index promise different digests for one artifact.",
+        "Find out which of the two was changed before anything is installed.";
+    FileMismatch, "file-mismatch", Violation, control(14),
+        "An artifact file on disk does not have the digest that the lockfile or policy names.",
+        "Restore the file, or review the change and update the lockfile.";
+    FileUnverified, "file-unverified", Violation, control(14),
+        "An artifact file on disk was opened that no lockfile, policy or download of this run names.",
+        "Pin the file in the lockfile with its `integrity`.";
+    TlsInvalid, "tls-invalid", Violation, control(16),
+        "The repository's TLS certificate could not be verified.",
+        "Correct the certificate, or name its issuing CA as `cafile` in the user configuration or in SSL_CERT_FILE.";
+    PlainHttp, "plain-http", Violation, control(15),
+        "Something was to be fetched without TLS.",
+        "Use the https address of the repository.";
+    RedirectRefused, "redirect-refused", Violation, control(1),
+        "The repository redirected to another place.",
+        "Configure the place that really serves the packages.";
+    RepositoryRefused, "repository-refused", Violation, control(1),
+        "A request went to a host that is not an allowed repository.",
+        "Add the repository to the policy or to the user configuration if it is to be trusted.";
+    AddressRefused, "address-refused", Violation, control(1),
+        "The name of a repository resolved to a private address that no configuration allows.",
+        "Name the repository in the user configuration or policy if it really is internal.";
+    RequestRefused, "request-refused", Violation, control(1),
+        "A request that is not a read of the repository's protocol.",
+        "Publishing, logging in and searching are not install steps: run them without v4run.";
+    MetadataTooLarge, "metadata-too-large", Violation, control(13),
+        "An index document or artifact is larger than the bound for its kind.",
+        "Ask the repository's operator; no ordinary package needs this.";
+    IndexMalformed, "index-malformed", Violation, control(13),
+        "An index document could not be read, so that it names no digests.",
+        "Check that the configured address is a package registry.";
+    ConfigRefused, "config-refused", Violation, control(18),
+        "Configuration that the project carries would weaken verification or run code.",
+        "Remove the key from the project, or set it in the user configuration if you mean it.";
+    RegistryNotAllowed, "registry-not-allowed", Violation, control(1),
+        "The project names a registry that neither user configuration nor policy lists.",
+        "List it under `repositories` in the policy, or configure it for your user.";
+    DependencyRefused, "dependency-refused", Violation, control(1),
+        "A dependency does not come from a package repository (git, remote URL, unpinned file, directory outside the project).",
+        "Publish it to a repository, or pin it in the lockfile with its digest.";
+    LockMissing, "lock-missing", Violation, control(13),
+        "The command installs from a lockfile and there is none.",
+        "Create it with `v4run npm install` and commit it.";
+    LockInvalid, "lock-invalid", Violation, control(13),
+        "The lockfile cannot be read, or has a form that carries no digests.",
+        "Recreate it with a current version of the package manager.";
+    CommandRunsCode, "command-runs-code", Violation, control(18),
+        "The command runs component code by design.",
+        "Run it without v4run, after the install, if that code is to run.";
+    CommandUnknown, "command-unknown", Violation, control(18),
+        "The command is not one that v4run knows to be free of component code.",
+        "Run it without v4run if it installs nothing.";
+    ExecRefused, "exec-refused", Violation, control(18),
+        "A program was to be started.",
+        "Nothing to do: the install does not need it; see the package that tried.";
+    ProcessRefused, "process-refused", Violation, control(18),
+        "A new process was to be created.",
+        "Nothing to do: the install does not need it; see the package that tried.";
+    CodeMapRefused, "code-map-refused", Violation, control(18),
+        "Native code was to be loaded from a file outside the runtime.",
+        "Nothing to do: the install does not need it; see the package that tried.";
+    NetworkRefused, "network-refused", Violation, control(1),
+        "A connection that does not go to the verifying proxy, or a socket of another kind.",
+        "Nothing to do: packages come through the proxy only.";
+    FileAccessRefused, "file-access-refused", Violation, control(18),
+        "A file outside the places of this run was to be read or changed.",
+        "Nothing to do: the install does not need it; see the package that tried.";
+    KernelSurfaceRefused, "kernel-surface-refused", Violation, control(18),
+        "A system call that no install needs.",
+        "Nothing to do: the install does not need it; see the package that tried.";
+    RuntimeChanged, "runtime-changed", Violation, control(18),
+        "The package manager or its runtime was changed during the run.",
+        "Reinstall the runtime from a trusted source.";
+    DigestChanged, "digest-changed", Violation, control(11),
+        "A version has another digest than when it was first seen.",
+        "Published versions do not change: ask the publisher and the repository's operator.";
+    ViewMismatch, "view-mismatch", Violation, control(19),
+        "What was fetched, what the manager recorded and what is on disk differ.",
+        "Remove the install directory and install again; if it stays, the manager or a package tampers.";
+    SuppressedScript, "script-suppressed", Note, None,
+        "Install-time code of a package was not run.",
+        "Review it; if the package needs it, run that step on purpose after the install.";
+    SuppressedProbe, "probe-suppressed", Note, None,
+        "A harmless probe that the profile expects was refused.",
+        "Nothing to do.";
+    ConfigIgnored, "config-ignored", Note, None,
+        "A setting of the user or the environment has no effect under v4run.",
+        "Nothing to do; the message says why.";
+    LevelNotReached, "level-not-reached", Error, None,
+        "The requested SCVS level is not supported by the evidence.",
+        "`v4run assess` lists the controls that block it.";
+    UpstreamFailed, "upstream-failed", Failure, None,
+        "The repository could not be reached, or did not answer as it should.",
+        "Check network, proxy and the repository's state; v4run tried again where that is safe.";
+    ManagerNotFound, "manager-not-found", Error, None,
+        "The package manager, or the real program behind its shim, was not found.",
+        "Put the directory of the real program first in PATH.";
+    SandboxUnenforceable, "sandbox-unenforceable", Error, None,
+        "A layer of the sandbox cannot be enforced here.",
+        "`v4run doctor` names what is missing and the remedy.";
+    ListenerBusy, "listener-busy", Error, None,
+        "Another supervisor already listens here: v4run inside v4run, or a runtime with a listener of its own.",
+        "Run v4run once, on the outside; under WSL2 set networkingMode=nat.";
+    HelperLost, "helper-lost", Error, None,
+        "A process of v4run ended before its time; the run was stopped.",
+        "Run again; if it repeats, report it with the record.";
+    ContainmentIncomplete, "containment-incomplete", Error, None,
+        "A process of the run could not be ended.",
+        "End it by hand; the record names it.";
+    RecordFailed, "record-failed", Error, None,
+        "The record could not be written.",
+        "Name a writable directory with `--record DIR` or XDG_STATE_HOME.";
+    StoreFailed, "store-failed", Error, None,
+        "The store could not be written.",
+        "Free space, or name a writable directory with XDG_CACHE_HOME.";
+    PolicyInvalid, "policy-invalid", Error, None,
+        "A policy file cannot be read or says something that v4run does not know.",
+        "Correct the line that the message names.";
+    Usage, "usage", Error, None,
+        "The command line or the surroundings do not allow a run.",
+        "See `v4run --help`.";
+    Internal, "internal", Error, None,
+        "An error in v4run itself.",
+        "Report it with the record.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for name in names {
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_violation_names_a_control() {
+        for code in Code::ALL {
+            assert_eq!(code.severity() == Severity::Violation, code.control().is_some(), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What is on disk after a run, as a manager's driver reads it back.
+
+use serde::{Deserialize, Serialize};
+
+use super::Integrity;
+
+/// Code that a package wanted to run at install time and that was not run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Script {
+    /// Name of the hook (`postinstall`, or `binding.gyp` for the implicit native build).
+    pub name: String,
+    /// The command line as the package states it.
+    pub command: String,
+}
+
+/// One installed package: one place on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledPackage {
+    /// Package URL, for instance `pkg:npm/%40scope/name@1.0.0`.
+    pub purl: String,
+    /// Name in the ecosystem's own form.
+    pub name: String,
+    /// Version in the ecosystem's own form.
+    pub version: String,
+    /// Install path relative to the project, with `/`.
+    pub path: String,
+    /// What the manager's own record of the install says about the bytes.
+    pub integrity: Option<Integrity>,
+    /// Where the manager's own record says the bytes came from, credentials removed.
+    pub resolved: Option<String>,
+    /// Needed for development only.
+    pub dev: bool,
+    /// Optional for its dependents.
+    pub optional: bool,
+    /// Shipped inside another package, so never fetched on its own.
+    pub bundled: bool,
+    /// Was there before the run and was not fetched again.
+    pub retained: bool,
+    /// Install-time code that was not run.
+    pub scripts: Vec<Script>,
+    /// Install paths of the packages this one resolves its dependencies to.
+    pub dependencies: Vec<String>,
+}

@@ -1,0 +1,240 @@
+//! Everything that can happen in a run: the only message between the working modules.
+//!
+//! Events go up (launcher, supervisor, proxy → session → record). They carry no credential: URLs
+//! are redacted before they become part of an event. Records of all outputs are folds over them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Anchor, ControlId, Digest, Finding};
+
+/// A program that takes part in the run, with what identifies it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `v4run`, `npm`, `node`, …
+    pub name: String,
+    /// Its version, where it could be read.
+    pub version: Option<String>,
+    /// The real file, links resolved.
+    pub path: String,
+    /// SHA-256 of that file.
+    pub sha256: Option<Digest>,
+}
+
+/// How a trust anchor came to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnchorClass {
+    /// In the public web's root set.
+    PublicWeb,
+    /// Only in this machine's trust store.
+    SystemOnly,
+    /// From the manager's user or global configuration.
+    UserConfigured,
+}
+
+/// The verified other end of a TLS connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TlsPeer {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: String,
+    /// Cipher suite name.
+    pub cipher: String,
+    /// SHA-256 of the leaf certificate.
+    pub leaf: Digest,
+    /// SHA-256 of the leaf's public key info.
+    pub leaf_key: Digest,
+    /// SHA-256 of the anchor certificate that the chain ends at.
+    pub anchor: Option<Digest>,
+    /// Subject of the anchor.
+    pub anchor_subject: Option<String>,
+    /// How the anchor is trusted.
+    pub anchor_class: Option<AnchorClass>,
+    /// End of the leaf's validity, RFC 3339.
+    pub not_after: String,
+}
+
+/// Where released bytes came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Fetched in this run.
+    Network,
+    /// From the store, hashed again.
+    Store,
+}
+
+/// An artifact that the manager was given after its digest matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// Identifier of the repository in the plan.
+    pub repository: String,
+    /// Package name.
+    pub name: String,
+    /// Package version.
+    pub version: String,
+    /// Redacted URL that was fetched.
+    pub url: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Computed by v4run.
+    pub sha256: Digest,
+    /// Computed by v4run.
+    pub sha512: Digest,
+    /// The strongest statement that the bytes were compared with.
+    pub anchor: Anchor,
+    /// Network or store.
+    pub source: Source,
+}
+
+/// What the supervisor answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Let through, or emulated with success.
+    Allowed,
+    /// Refused with this errno.
+    Refused(i32),
+}
+
+/// One event. `kind` in the record is the kebab-case name of the variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// First event of every record.
+    RunStarted {
+        /// Version of v4run.
+        v4run: String,
+        /// Name of the manager.
+        manager: String,
+        /// Arguments, credentials removed.
+        arguments: Vec<String>,
+        /// Working directory.
+        directory: String,
+        /// Real user id after privileges were set.
+        uid: u32,
+        /// How user and capabilities were chosen.
+        user: String,
+    },
+    /// A program that takes part.
+    ToolIdentified(Tool),
+    /// Which layers hold, from kernel and launcher.
+    Enforced {
+        /// Landlock ABI that the kernel offers.
+        landlock_abi: u32,
+        /// Landlock errata bits.
+        landlock_errata: u32,
+        /// Seccomp filters installed.
+        seccomp_filters: u32,
+        /// How the manager's memory is read.
+        memory: String,
+        /// Landlock protections that this kernel lacks, each closed by another layer.
+        single_layer: Vec<String>,
+    },
+    /// The verifying proxy accepts connections; its self-test of certificate checks passed.
+    ProxyReady {
+        /// SHA-256 of the CA certificate of this run.
+        authority: Digest,
+    },
+    /// Input that the run is anchored to.
+    InputRead {
+        /// What it is: `package-lock.json`, `v4run.toml`, …
+        name: String,
+        /// Absolute path.
+        path: String,
+        /// SHA-256 of the bytes read.
+        sha256: Digest,
+    },
+    /// A connection to a repository, after its certificate was verified.
+    Connected {
+        /// Host and port.
+        host: String,
+        /// Network address.
+        address: String,
+        /// The verified peer.
+        tls: TlsPeer,
+    },
+    /// An index document was passed on.
+    MetadataServed {
+        /// Identifier of the repository in the plan.
+        repository: String,
+        /// Redacted URL.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// An artifact was passed on.
+    Released(Released),
+    /// The one start of the manager, or an attempt to start something else.
+    Exec {
+        /// The program, as far as it could be read.
+        path: String,
+        /// Answer.
+        decision: Decision,
+    },
+    /// A system call that the supervisor judged: connect, map, open of an artifact, metadata.
+    Call {
+        /// Name of the system call.
+        call: String,
+        /// Path, address or argument.
+        subject: String,
+        /// Answer.
+        decision: Decision,
+        /// Digest of the file that was handed out, for artifact opens.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        digest: Option<Digest>,
+    },
+    /// Install-time code that was not run.
+    ScriptSuppressed {
+        /// Package name, or the project's for its own scripts.
+        name: String,
+        /// Package version.
+        version: String,
+        /// Install path relative to the project; empty for the project itself.
+        path: String,
+        /// Name of the hook.
+        script: String,
+        /// The command line.
+        command: String,
+    },
+    /// A finding: violation, error, failure or note, as its code says.
+    Found(Finding),
+    /// The manager ended.
+    ManagerExited {
+        /// Exit code, if it exited.
+        code: Option<i32>,
+        /// Signal, if it was ended by one.
+        signal: Option<i32>,
+    },
+    /// Nothing of the run is left.
+    Contained {
+        /// Processes that had to be killed after the manager's end.
+        killed: u32,
+    },
+    /// Counts of what is not recorded one by one.
+    Counted {
+        /// Notifications answered.
+        notifications: u64,
+        /// Reads outside the runtime's roots that were left to Landlock.
+        opens: u64,
+        /// Connections handed to the proxy.
+        connections: u64,
+        /// Identical refusals after the first, not recorded one by one.
+        repeated: u64,
+    },
+    /// A control's status, as assessed when the record was sealed.
+    Assessed {
+        /// Control.
+        control: ControlId,
+        /// Status name.
+        status: super::Status,
+    },
+    /// Last event of a complete record.
+    Sealed {
+        /// v4run's exit status.
+        exit_code: u8,
+        /// SHA-256 of the CycloneDX file.
+        bom: Digest,
+    },
+}

@@ -1,0 +1,25 @@
+//! The vocabulary of a run: plain data without I/O and without policy.
+//!
+//! Every other module speaks in these types; session, proxy and launcher exchange nothing else.
+//! It must not decide anything and must not import another module of the crate.
+
+mod code;
+mod component;
+mod control;
+mod digest;
+mod event;
+mod finding;
+mod plan;
+mod secret;
+
+pub use code::{Code, Severity};
+pub use component::{InstalledPackage, Script};
+pub use control::{ControlId, Status};
+pub use digest::{Algorithm, Digest, DigestError, Integrity};
+pub use event::{AnchorClass, Decision, Event, Released, Source, TlsPeer, Tool};
+pub use finding::Finding;
+pub use plan::{
+    Access, Anchor, Credential, Expected, FileGuard, Launch, Magic, Network, PathRule, Probe,
+    ProxyMessage, Repository, View,
+};
+pub use secret::{Secret, redact_url};

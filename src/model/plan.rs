@@ -1,0 +1,195 @@
+//! The plan of a run: what session hands down to launcher, supervisor and proxy.
+//!
+//! Made once, before anything starts, from trusted input and checked untrusted input. Paths are
+//! canonical; they are `OsString` because a project may live below a name that is not UTF-8.
+//! A plan is sent over private sockets only: it may carry credentials ([`Credential`]).
+
+use std::ffi::OsString;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Event, Integrity, Secret};
+
+/// What Landlock grants on a path. A grant on a directory covers everything below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read files, list directories.
+    Read,
+    /// Read and execute one file: the manager's ELF and its program interpreter.
+    Execute,
+    /// Read, create, change, remove, rename below a directory. Never devices, sockets or pipes.
+    Write,
+    /// Read and change the content of one existing file.
+    WriteFile,
+    /// Read and write a character device such as `/dev/null`.
+    Device,
+}
+
+/// One Landlock rule with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathRule {
+    /// Canonical path.
+    pub path: OsString,
+    /// What is granted.
+    pub access: Access,
+    /// Why the run needs it; printed by `v4run profile show`.
+    pub why: String,
+}
+
+/// How the launcher starts the manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The manager's real ELF, links resolved.
+    pub executable: OsString,
+    /// `argv`, `argv[0]` included.
+    pub arguments: Vec<OsString>,
+    /// The whole environment: nothing is inherited.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Working directory.
+    pub directory: OsString,
+    /// Landlock rules, complete.
+    pub rules: Vec<PathRule>,
+}
+
+/// Leading bytes that mark an artifact format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Magic {
+    /// Position of the first byte.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A file that the manager sees with another content than it has on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Canonical path of the file.
+    pub path: OsString,
+    /// What a read-only open gives.
+    pub content: Vec<u8>,
+}
+
+/// A refusal that the profile expects and that therefore is no violation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// System call name.
+    pub call: String,
+    /// Glob on the subject of the call.
+    pub subject: String,
+    /// Why it is harmless.
+    pub why: String,
+}
+
+/// How the supervisor judges files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileGuard {
+    /// Trusted, unwritable roots: reads below are Landlock's alone, code may be mapped from there.
+    pub runtime_roots: Vec<OsString>,
+    /// File name endings of artifacts, lower case.
+    pub artifact_names: Vec<String>,
+    /// Leading bytes of artifacts.
+    pub artifact_magic: Vec<Magic>,
+    /// Files whose content is replaced.
+    pub views: Vec<View>,
+    /// Digests that local artifact files may have, beside those that the proxy releases.
+    pub known: Vec<Integrity>,
+    /// Expected harmless probes.
+    pub probes: Vec<Probe>,
+}
+
+/// A credential for one repository. Only the proxy gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credential {
+    /// `Authorization: Bearer …`.
+    Bearer(Secret),
+    /// `Authorization: Basic …`, already encoded.
+    Basic(Secret),
+}
+
+/// An allowed repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Short name used in events and the record.
+    pub id: String,
+    /// Base address, https, path with a final `/`, no credentials.
+    pub base: Url,
+    /// The authoritative origin that this is a mirror of; itself when it is none.
+    pub origin: Url,
+    /// Where it was configured, for messages.
+    pub configured_in: String,
+    /// Whether the user named it (user, global or system configuration, command line): then it
+    /// may resolve to loopback and private addresses. A default may not.
+    pub may_be_private: bool,
+    /// Credential to send to this base only.
+    pub credential: Option<Credential>,
+}
+
+/// How strong the statement is that bytes are compared with, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anchor {
+    /// A policy names the digest.
+    Policy,
+    /// The project's lockfile names the digest.
+    Lockfile,
+    /// The repository's index named it over verified TLS in this run.
+    Index,
+}
+
+/// An artifact that may be released, and only with this digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Package name.
+    pub name: String,
+    /// Package version.
+    pub version: String,
+    /// Address, when the statement gives one.
+    pub url: Option<Url>,
+    /// The promised digest. `None` in an index document means that it states none.
+    pub integrity: Option<Integrity>,
+    /// Who promises.
+    pub anchor: Anchor,
+    /// Where it is written, for messages: `package-lock.json: node_modules/x`, an index URL.
+    pub stated_in: String,
+}
+
+/// What the proxy may do in this run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Protocol name, a key of `protocol::ALL`.
+    pub protocol: String,
+    /// Secret that the manager presents to the proxy.
+    pub token: Secret,
+    /// Allowed repositories, the default one first.
+    pub repositories: Vec<Repository>,
+    /// Certificates trusted beside the platform's, PEM, from user or global configuration.
+    pub extra_anchors: Vec<String>,
+    /// Digests known before the start.
+    pub expected: Vec<Expected>,
+    /// Whether the protocol's audit calls (POST) pass.
+    pub audit: bool,
+    /// Proxy towards the outside, with credentials if any.
+    pub upstream_proxy: Option<Secret>,
+    /// `NO_PROXY` of the caller.
+    pub no_proxy: String,
+    /// Root of the store.
+    pub store: OsString,
+    /// Identity of the run, written into first-seen entries.
+    pub run: String,
+}
+
+/// What the proxy tells the session; one JSON line each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyMessage {
+    /// It serves; this is the public certificate of the run's CA, PEM.
+    Ready {
+        /// PEM.
+        certificate: String,
+    },
+    /// Something happened.
+    Event(Box<Event>),
+}

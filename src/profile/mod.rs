@@ -1,0 +1,38 @@
+//! What a run may do: profiles of managers, policy of project and system, the system-call table.
+//!
+//! Two steps: what a file says (raw, unknown keys rejected with their line) and what it means.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+pub mod kernel;
+
+/// Effective policy: system policy merged with the project's, which can only add what the system
+/// policy does not lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Repositories allowed beside those of user and system configuration.
+    pub repositories: Vec<AllowedRepository>,
+    /// Required level, 1 to 3.
+    pub level: Option<u8>,
+    /// Store location.
+    pub store: Option<PathBuf>,
+    /// Pinned paths of package managers by name.
+    pub managers: std::collections::BTreeMap<String, PathBuf>,
+    /// Whether project and environment can only tighten.
+    pub lockdown: bool,
+    /// Files that the policy was read from, with their SHA-256, for the record.
+    pub sources: Vec<(PathBuf, crate::model::Digest)>,
+}
+
+/// A repository that the policy allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedRepository {
+    /// Base address, https, path with a final `/`.
+    pub url: Url,
+    /// The origin that it mirrors.
+    pub origin: Option<Url>,
+    /// File and line, for messages.
+    pub stated_in: String,
+}

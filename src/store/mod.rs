@@ -1,0 +1,50 @@
+//! The store: immutable objects behind four calls.
+//!
+//! Holds verified blobs and the first-seen ledger; written by the proxy only. Layout and calls are
+//! the same for a directory and, later, for a bucket. There is no overwrite and no get-then-put:
+//! [`Store::put_if_absent`] is the only way in, and it is atomic. Readers hash what they read.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+mod directory;
+mod ledger;
+
+pub use directory::{Directory, Staged};
+pub use ledger::{FirstSeen, LedgerEntry};
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object is new.
+    Created,
+    /// An object of that key was there and was left as it is.
+    Existed,
+}
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// An I/O error at a path.
+    #[error("cannot use the store at `{path}`")]
+    Io {
+        /// The object or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Immutable objects by key. Keys are relative paths of safe segments (`v1/blob/sha512/ab/cd/…`).
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Opens an object for reading.
+    fn get(&self, key: &str) -> Result<Option<File>, StoreError>;
+    /// Makes staged content an object, unless the key exists.
+    fn put_if_absent(&self, key: &str, content: Staged) -> Result<Put, StoreError>;
+    /// Size of an object.
+    fn head(&self, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Keys below a prefix.
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+}

@@ -1,0 +1,9 @@
+//! The only folder with unsafe code: thin typed wrappers, one file a kernel facility.
+//!
+//! Rules of this folder: no policy, no allocation that the caller does not see, one unsafe
+//! operation a block, each with the reason why it is sound. Everything else in the crate calls
+//! these functions or the safe ones of `nix`.
+
+#![allow(unsafe_code, reason = "the one home of unsafe code; see the module documentation")]
+
+pub mod fd;
