@@ -3,7 +3,7 @@
 //! Kernel: unix(7) `SCM_RIGHTS`, memfd_create(2), fcntl(2) `F_ADD_SEALS`.
 
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Write as _};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
@@ -30,7 +30,11 @@ pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Sets or clears close-on-exec.
 pub fn set_inheritable(fd: BorrowedFd<'_>, inheritable: bool) -> io::Result<()> {
-    let flags = if inheritable { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    let flags = if inheritable {
+        FdFlag::empty()
+    } else {
+        FdFlag::FD_CLOEXEC
+    };
     fcntl(fd, FcntlArg::F_SETFD(flags))?;
     Ok(())
 }
@@ -40,7 +44,13 @@ pub fn send(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> io::Result<()
     let payload = [IoSlice::new(b"f")];
     let descriptors = [descriptor.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(socket.as_raw_fd(), &payload, &message, MsgFlags::MSG_NOSIGNAL, None)?;
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &payload,
+        &message,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
     Ok(())
 }
 
@@ -68,26 +78,35 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     if message.bytes == 0 {
         return Ok(None);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "message without a descriptor"))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "message without a descriptor",
+    ))
 }
 
-/// A memory file with this content that nobody can change, grow, shrink or unseal any more.
-pub fn sealed(content: &[u8]) -> io::Result<OwnedFd> {
-    let memory = memfd_create(c"v4run", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    let mut file = File::from(memory);
-    file.write_all(content)?;
+/// An empty memory file that can be sealed.
+pub fn memory() -> io::Result<File> {
+    let memory = memfd_create(
+        c"v4run",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?;
+    Ok(File::from(memory))
+}
+
+/// From now on nobody can change, grow, shrink or unseal this memory file.
+pub fn seal(memory: &File) -> io::Result<()> {
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file.into())
+    fcntl(memory, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::io::Seek as _;
+    use std::io::{Seek as _, Write as _};
 
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
@@ -95,10 +114,16 @@ mod tests {
 
     #[test]
     fn descriptors_cross_a_socket_and_the_end_is_seen() {
-        let (near, far) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .unwrap();
-        send(near.as_fd(), sealed(b"content").unwrap().as_fd()).unwrap();
+        let (near, far) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .unwrap();
+        let mut memory = memory().unwrap();
+        memory.write_all(b"content").unwrap();
+        send(near.as_fd(), memory.as_fd()).unwrap();
         let mut file = File::from(receive(far.as_fd()).unwrap().unwrap());
         file.rewind().unwrap();
         let mut text = String::new();
@@ -110,8 +135,13 @@ mod tests {
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
-        let mut file = File::from(sealed(b"content").unwrap());
-        assert_eq!(file.write(b"x").unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let mut file = memory().unwrap();
+        file.write_all(b"content").unwrap();
+        seal(&file).unwrap();
+        assert_eq!(
+            file.write(b"x").unwrap_err().raw_os_error(),
+            Some(libc::EPERM)
+        );
         assert!(file.set_len(0).is_err());
     }
 }
