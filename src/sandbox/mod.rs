@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod canary;
 mod filesystem;
 pub mod helper;
 pub mod launch;

@@ -222,25 +222,3 @@ fn children() -> Vec<Pid> {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn children_and_orphans_are_ended() {
-        nix::sys::prctl::set_child_subreaper(true).unwrap();
-        let mut shell = Command::new("sh")
-            .args(["-c", "setsid sleep 1000 & echo $!; exit 0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let orphan = Pid::from_raw(line.trim().parse().unwrap());
-        let contained = end_all(None);
-        assert!(contained.left.is_empty());
-        assert!(contained.killed >= 1);
-        assert!(kill(orphan, None).is_err());
-    }
-}

@@ -110,6 +110,8 @@ impl Owner {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+
     use super::*;
 
     #[test]
@@ -119,13 +121,13 @@ mod tests {
         std::fs::create_dir(&closed).unwrap();
         let file = closed.join("file");
         std::fs::write(&file, "x").unwrap();
-        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         let stranger = Owner { user: Uid::from_raw(54321), group: Gid::from_raw(54321) };
-        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&closed, Permissions::from_mode(0o755)).unwrap();
         assert!(stranger.may(&file, 4));
         assert!(!stranger.may(&file, 2));
-        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
         assert!(!stranger.may(&file, 4));
         let needs = Needs { read: vec![file], write: Vec::new() };
         assert!(!stranger.can_run(&needs));

@@ -9,6 +9,7 @@
     reason = "the one home of unsafe code; see the module documentation"
 )]
 
+pub mod attempt;
 pub mod fd;
 pub mod memory;
 pub mod notify;
