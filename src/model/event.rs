@@ -227,7 +227,7 @@ pub enum Event {
         opens: u64,
         /// Connections handed to the proxy.
         connections: u64,
-        /// Identical refusals after the first, not recorded one by one.
+        /// Refusals not recorded one by one: equal ones after the third, all beyond a bound.
         repeated: u64,
     },
     /// A control's status, as assessed when the record was sealed.
