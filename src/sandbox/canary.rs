@@ -74,7 +74,7 @@ pub const ALL: &[Canary] = &[
     canary("exec-payload", EACCES, "a written program is started", exec_payload),
     canary("exec-descriptor", EACCES, "an unnamed file is started", exec_descriptor),
     canary("exec-loader", EACCES, "the program interpreter runs a written program", exec_loader),
-    canary("memory-file", EACCES, "code is placed in memory that can be executed", |_| {
+    canary("memory-file", EPERM, "code is placed in memory that can be executed", |_| {
         attempt::memory_file().map(drop)
     }),
     canary("fork", EACCES, "a process outlives the run", |_| attempt::fork()),
