@@ -1,0 +1,367 @@
+//! `summary.json` and the few lines a person reads at the end of a run.
+//!
+//! Fields and their meaning are a contract (README). What must always hold: `violations` is
+//! non-empty exactly when `exit_code` is 120 or 126; when v4run itself failed (125) what was
+//! refused before is in `findings`, which always has everything that is not a note.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use super::index::Index;
+use crate::diag::sanitize;
+use crate::diag::severity;
+use crate::diag::{Exit, ManagerStatus};
+use crate::model::{
+    Anchor, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict, Severity, Status,
+};
+
+/// Version of the record's form; grows when a reader of the old form would misread the new one.
+pub(super) const FORMAT: u32 = 1;
+
+/// Packages with suppressed scripts that are named in the human summary.
+const NAMED: usize = 5;
+
+/// The summary file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of the record's form.
+    pub format: u32,
+    /// Version of v4run.
+    pub v4run: String,
+    /// Identity of the run.
+    pub run: String,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    pub ended: String,
+    /// Name of the manager.
+    pub manager: String,
+    /// Its arguments, credentials removed.
+    pub arguments: Vec<String>,
+    /// v4run's exit status.
+    pub exit_code: u8,
+    /// The manager's exit status; null when it did not exit by itself.
+    pub manager_exit_code: Option<i32>,
+    /// The signal that ended the manager, if one did.
+    pub manager_signal: Option<i32>,
+    /// Distinct components on disk.
+    pub components: u64,
+    /// Where released bytes came from: identifier of the repository and number of artifacts.
+    pub repositories: BTreeMap<String, u64>,
+    /// Number of released artifacts by the strongest statement they were compared with.
+    pub anchors: BTreeMap<String, u64>,
+    /// Version of the interpretation texts.
+    pub interpretation: String,
+    /// One entry a control.
+    pub controls: Vec<ControlEntry>,
+    /// One entry a level.
+    pub levels: Vec<LevelVerdict>,
+    /// Highest level that is at least supported.
+    pub level: Option<Level>,
+    /// What was refused; decides the exit status.
+    pub violations: Vec<Violation>,
+    /// Everything found that is not a note.
+    pub findings: Vec<FindingEntry>,
+    /// What was not run, and harmless probes that were refused; never changes the exit status.
+    pub suppressed: Vec<Suppression>,
+}
+
+/// A control in the summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ControlEntry {
+    /// The control.
+    pub id: ControlId,
+    /// What was found and how it is known.
+    pub status: Status,
+    /// What was found.
+    pub result: String,
+    /// How it is known.
+    pub basis: String,
+    /// One sentence with the numbers.
+    pub detail: String,
+    /// Restrictions.
+    pub modifiers: Vec<String>,
+}
+
+/// A violation in the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Stable code.
+    pub code: Code,
+    /// The control it touches.
+    pub control: Option<ControlId>,
+    /// What it is about.
+    pub subject: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// A finding in the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingEntry {
+    /// `refused`, `error` or `failed`.
+    pub severity: String,
+    /// The finding itself.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Something that was kept from happening and is no violation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Suppression {
+    /// Install-time code that was not run.
+    Script {
+        /// Package name, or the project's.
+        name: String,
+        /// Package version.
+        version: String,
+        /// Install path; empty for the project itself.
+        path: String,
+        /// Name of the hook.
+        script: String,
+        /// The command line.
+        command: String,
+    },
+    /// A harmless probe that was refused, as the profile expects.
+    Probe {
+        /// What it is about.
+        subject: String,
+        /// Why it is harmless.
+        message: String,
+    },
+}
+
+impl Summary {
+    /// Folds the events of a run.
+    pub(super) fn new(index: &Index<'_>, outcome: &Outcome, exit: Exit) -> Self {
+        let time = |when| humantime::format_rfc3339_millis(when).to_string();
+        let (code, signal) = match outcome.status {
+            Some(ManagerStatus::Exited(code)) => (Some(code), None),
+            Some(ManagerStatus::Signalled(signal)) => (None, Some(signal)),
+            None => (None, None),
+        };
+        let assessment = &outcome.assessment;
+        let mut repositories = BTreeMap::new();
+        let mut anchors = BTreeMap::new();
+        for released in &index.released {
+            *repositories.entry(released.repository.clone()).or_default() += 1;
+            *anchors
+                .entry(anchor(released.anchor).to_owned())
+                .or_default() += 1;
+        }
+        Self {
+            format: FORMAT,
+            v4run: env!("CARGO_PKG_VERSION").to_owned(),
+            run: outcome.run.to_string(),
+            started: time(outcome.started),
+            ended: time(outcome.ended),
+            manager: outcome.manager.clone(),
+            arguments: index.arguments.to_vec(),
+            exit_code: exit.status(),
+            manager_exit_code: code,
+            manager_signal: signal,
+            components: index.purls().len() as u64,
+            repositories,
+            anchors,
+            interpretation: assessment.interpretation.clone(),
+            controls: assessment.controls.iter().map(entry).collect(),
+            levels: assessment.levels.clone(),
+            level: assessment.headline(),
+            violations: violations(index, exit),
+            findings: findings(index),
+            suppressed: suppressed(index),
+        }
+    }
+
+    /// Whether violations and exit status agree.
+    pub fn is_consistent(&self) -> bool {
+        let refused = matches!(
+            self.exit_code,
+            crate::diag::REFUSED | crate::diag::REFUSED_BEFORE_START
+        );
+        refused != self.violations.is_empty()
+    }
+}
+
+fn entry(verdict: &ControlVerdict) -> ControlEntry {
+    ControlEntry {
+        id: verdict.control,
+        status: verdict.status,
+        result: verdict.status.result().to_owned(),
+        basis: verdict.status.basis().to_owned(),
+        detail: verdict.detail.clone(),
+        modifiers: verdict.modifiers.clone(),
+    }
+}
+
+fn violations(index: &Index<'_>, exit: Exit) -> Vec<Violation> {
+    if !exit.is_refusal() {
+        return Vec::new();
+    }
+    index
+        .findings
+        .iter()
+        .filter(|finding| finding.code.severity() == Severity::Violation)
+        .map(|finding| Violation {
+            code: finding.code,
+            control: finding.control,
+            subject: finding.subject.clone(),
+            message: finding.message.clone(),
+        })
+        .collect()
+}
+
+fn findings(index: &Index<'_>) -> Vec<FindingEntry> {
+    index
+        .findings
+        .iter()
+        .filter(|finding| finding.code.severity() != Severity::Note)
+        .map(|finding| FindingEntry {
+            severity: severity(finding.code.severity()).to_owned(),
+            finding: (*finding).clone(),
+        })
+        .collect()
+}
+
+fn suppressed(index: &Index<'_>) -> Vec<Suppression> {
+    let scripts = index.suppressed.iter().map(|script| Suppression::Script {
+        name: script.name.to_owned(),
+        version: script.version.to_owned(),
+        path: script.path.to_owned(),
+        script: script.script.to_owned(),
+        command: script.command.to_owned(),
+    });
+    let probes: BTreeSet<Suppression> = index
+        .findings
+        .iter()
+        .filter(|finding| finding.code == Code::SuppressedProbe)
+        .map(|finding| Suppression::Probe {
+            subject: finding.subject.clone(),
+            message: finding.message.clone(),
+        })
+        .collect();
+    scripts.chain(probes).collect()
+}
+
+/// The word for an anchor.
+pub(super) const fn anchor(anchor: Anchor) -> &'static str {
+    match anchor {
+        Anchor::Policy => "policy",
+        Anchor::Lockfile => "lockfile",
+        Anchor::Index => "index",
+    }
+}
+
+/// The lines for a person at the end of a run; findings were shown when they happened.
+pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(verified(summary));
+    lines.extend(not_run(summary));
+    if summary.suppressed.iter().any(is_own) {
+        lines.push(
+            "hint: the project's own scripts can be run without v4run, after the install".into(),
+        );
+    }
+    if !summary.violations.is_empty() {
+        let count = summary.violations.len();
+        lines.push(format!(
+            "refused: {}, named above and in the record",
+            things(count, "thing")
+        ));
+    }
+    if let Some(level) = summary.level {
+        lines.push(format!("assessed against SCVS 1.0 V4: {level}"));
+    }
+    lines.push(format!("record: {}", directory.display()));
+    lines
+        .iter()
+        .map(|line| match line.strip_prefix("hint: ") {
+            Some(hint) => format!("hint: {}", sanitize(hint)),
+            None => format!("v4run: {}", sanitize(line)),
+        })
+        .collect()
+}
+
+fn verified(summary: &Summary) -> Option<String> {
+    let artifacts: u64 = summary.repositories.values().sum();
+    if artifacts == 0 {
+        return None;
+    }
+    let places: Vec<&str> = summary.repositories.keys().map(String::as_str).collect();
+    let anchors: Vec<String> = summary
+        .anchors
+        .iter()
+        .map(|(name, count)| format!("{count} by {name}"))
+        .collect();
+    Some(format!(
+        "{artifacts} artifacts from {} verified before use ({}); {} installed",
+        places.join(", "),
+        anchors.join(", "),
+        things(
+            usize::try_from(summary.components).unwrap_or(usize::MAX),
+            "component"
+        ),
+    ))
+}
+
+fn is_own(suppression: &Suppression) -> bool {
+    matches!(suppression, Suppression::Script { path, .. } if path.is_empty())
+}
+
+fn not_run(summary: &Summary) -> Option<String> {
+    let mut packages: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut own = BTreeSet::new();
+    for suppression in &summary.suppressed {
+        let Suppression::Script {
+            name,
+            version,
+            path,
+            script,
+            ..
+        } = suppression
+        else {
+            continue;
+        };
+        if path.is_empty() {
+            own.insert(script.as_str());
+        } else {
+            packages
+                .entry(format!("{name}@{version}"))
+                .or_default()
+                .insert(script);
+        }
+    }
+    if packages.is_empty() && own.is_empty() {
+        return None;
+    }
+    let mut parts: Vec<String> = packages
+        .iter()
+        .take(NAMED)
+        .map(|(name, scripts)| {
+            format!(
+                "{name} ({})",
+                scripts.iter().copied().collect::<Vec<_>>().join(", ")
+            )
+        })
+        .collect();
+    if packages.len() > NAMED {
+        parts.push(format!("{} more", packages.len() - NAMED));
+    }
+    if !own.is_empty() {
+        let scripts: Vec<&str> = own.into_iter().collect();
+        parts.push(format!("the project's own {}", scripts.join(", ")));
+    }
+    Some(format!("install scripts not run: {}", parts.join(", ")))
+}
+
+fn things(count: usize, name: &str) -> String {
+    if count == 1 {
+        format!("1 {name}")
+    } else {
+        format!("{count} {name}s")
+    }
+}
