@@ -1,4 +1,6 @@
 //! The npm driver.
+mod args;
+
 use super::{Installed, Manager, Prepared, Refusal, Request, Snapshot};
 use crate::model::{Code, Finding};
 
