@@ -1,5 +1,11 @@
 //! The npm driver.
 mod args;
+mod find;
+mod manifest;
+mod npmrc;
+mod project;
+mod spec;
+mod version;
 
 use super::{Installed, Manager, Prepared, Refusal, Request, Snapshot};
 use crate::model::{Code, Finding};
