@@ -1,9 +1,14 @@
 //! The npm driver.
 mod args;
+mod check;
+mod config;
+mod definitions;
 mod find;
+mod lockfile;
 mod manifest;
 mod npmrc;
 mod project;
+mod registry;
 mod spec;
 mod version;
 
