@@ -37,7 +37,10 @@ fn test() {
     let profile = std::env::var("V4RUN_OUTER_PROFILE").expect("scripts/test.sh names the profile");
     let own = std::env::current_exe().unwrap();
     let script = "grep -q '^Seccomp:.2' /proc/self/status && ! unshare --uts true 2>/dev/null";
-    let outcome = Command::new(own).args([&profile, "sh", "-c", script]).status().unwrap();
+    let outcome = Command::new(own)
+        .args([&profile, "sh", "-c", script])
+        .status()
+        .unwrap();
     assert!(outcome.success(), "the outer filter does not hold");
     println!("test result: ok. 1 passed; 0 failed; 0 ignored");
 }
@@ -49,12 +52,19 @@ fn install(profile: &str) {
     let mut always = Vec::new();
     let mut absent = BTreeMap::new();
     for entry in profile["syscalls"].as_array().unwrap() {
-        let capabilities = entry["includes"]["caps"].as_array().is_some_and(|c| !c.is_empty());
+        let capabilities = entry["includes"]["caps"]
+            .as_array()
+            .is_some_and(|c| !c.is_empty());
         let arches = entry["includes"]["arches"].as_array();
-        if capabilities || arches.is_some_and(|a| !a.iter().any(|a| a == "amd64" || a == "x86_64")) {
+        if capabilities || arches.is_some_and(|a| !a.iter().any(|a| a == "amd64" || a == "x86_64"))
+        {
             continue;
         }
-        let names = entry["names"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let names = entry["names"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str);
         for number in names.filter_map(number) {
             match entry["action"].as_str().unwrap() {
                 "SCMP_ACT_ALLOW" => {
@@ -94,7 +104,9 @@ fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, otherwise: SeccompAction, then:
 }
 
 fn conditions(arguments: &Value) -> Option<Vec<SeccompCondition>> {
-    let arguments = arguments.as_array().filter(|arguments| !arguments.is_empty())?;
+    let arguments = arguments
+        .as_array()
+        .filter(|arguments| !arguments.is_empty())?;
     let one = |argument: &Value| {
         let number = |key: &str| argument[key].as_u64().unwrap_or_default();
         let (operator, value) = match argument["op"].as_str().unwrap() {
@@ -111,5 +123,7 @@ fn conditions(arguments: &Value) -> Option<Vec<SeccompCondition>> {
 
 /// Names that v4run's own table does not know are not needed by anything the suite runs.
 fn number(name: &str) -> Option<i64> {
-    v4run::profile::kernel::all().find(|call| call.name == name).map(|call| call.number)
+    v4run::profile::kernel::all()
+        .find(|call| call.name == name)
+        .map(|call| call.number)
 }

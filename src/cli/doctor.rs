@@ -33,7 +33,10 @@ impl Arguments {
                 diagnosis.refused.len()
             ),
             None => {
-                format!("v4run: not enforceable here: {} canaries got through", diagnosis.failed.len())
+                format!(
+                    "v4run: not enforceable here: {} canaries got through",
+                    diagnosis.failed.len()
+                )
             }
         };
         if !self.ci {
@@ -43,7 +46,9 @@ impl Arguments {
                 diagnosis.landlock_abi, diagnosis.landlock_errata
             ));
             for protection in &diagnosis.single_layer {
-                print(&format!("           without: {protection} (the filter closes it alone)"));
+                print(&format!(
+                    "           without: {protection} (the filter closes it alone)"
+                ));
             }
             print(&format!("memory     {}", diagnosis.memory));
             print(&format!("user       {}", diagnosis.user));

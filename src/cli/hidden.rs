@@ -80,7 +80,9 @@ fn proxy_rules(store: &Path) -> Vec<PathRule> {
         access,
         why: why.to_owned(),
     };
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .filter_map(std::env::var_os);
     let named = named.flat_map(|value| std::env::split_paths(&value).collect::<Vec<_>>());
     TRUST
         .iter()
@@ -88,17 +90,31 @@ fn proxy_rules(store: &Path) -> Vec<PathRule> {
         .chain(named)
         .filter_map(|path| path.canonicalize().ok())
         .map(|path| rule(path, Access::Read, "trust store and names"))
-        .chain(store.canonicalize().ok().map(|path| rule(path, Access::Write, "the store")))
+        .chain(
+            store
+                .canonicalize()
+                .ok()
+                .map(|path| rule(path, Access::Write, "the store")),
+        )
         .collect()
 }
 
 /// `__canary INSIDE OUTSIDE ADDRESS BYSTANDER [NAME...]`.
 pub(super) fn canary(arguments: &[OsString]) -> u8 {
-    let address = arguments.get(4).and_then(|a| a.to_str()).and_then(|a| a.parse().ok());
-    let (Some(inside), Some(outside), Some(SocketAddr::V4(listener)), Some(bystander)) =
-        (arguments.get(2), arguments.get(3), address, number(arguments, 5))
-    else {
-        return failed("canary", "__canary INSIDE OUTSIDE ADDRESS PROCESS [NAME...]");
+    let address = arguments
+        .get(4)
+        .and_then(|a| a.to_str())
+        .and_then(|a| a.parse().ok());
+    let (Some(inside), Some(outside), Some(SocketAddr::V4(listener)), Some(bystander)) = (
+        arguments.get(2),
+        arguments.get(3),
+        address,
+        number(arguments, 5),
+    ) else {
+        return failed(
+            "canary",
+            "__canary INSIDE OUTSIDE ADDRESS PROCESS [NAME...]",
+        );
     };
     let scene = canary::Scene {
         inside: inside.into(),
@@ -106,8 +122,11 @@ pub(super) fn canary(arguments: &[OsString]) -> u8 {
         listener,
         bystander,
     };
-    let names: Vec<String> =
-        arguments.iter().skip(6).map(|n| n.to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = arguments
+        .iter()
+        .skip(6)
+        .map(|n| n.to_string_lossy().into_owned())
+        .collect();
     match canary::main(&scene, &names) {
         Ok(()) => 0,
         Err(error) => failed("canary", error),

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use crate::model::{Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool};
 use crate::profile::Policy;
 
+mod elf;
 pub mod npm;
+mod read;
 
 /// Everything a driver may look at.
 #[derive(Debug)]

@@ -36,7 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PROXY_ENVIRONMENT: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 fn lost(which: &str, error: impl std::fmt::Display) -> Finding {
-    Finding::new(Code::HelperLost, which, format!("the {which} process failed: {error}"))
+    Finding::new(
+        Code::HelperLost,
+        which,
+        format!("the {which} process failed: {error}"),
+    )
 }
 
 /// The proxy process.
@@ -49,7 +53,10 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// Starts it; it waits for its plan. Returns the socket that carries connections to it as well.
-    pub(super) fn start(store: &Path, environment: &Environment) -> Result<(Self, OwnedFd), Finding> {
+    pub(super) fn start(
+        store: &Path,
+        environment: &Environment,
+    ) -> Result<(Self, OwnedFd), Finding> {
         Self::spawn(store, environment).map_err(|error| lost("proxy", error))
     }
 
@@ -67,7 +74,10 @@ impl Proxy {
         }
         let mut command = Command::new(SELF);
         command.env_clear().arg(PROXY);
-        command.args(kept.iter().map(|descriptor| descriptor.as_raw_fd().to_string()));
+        command.args(
+            kept.iter()
+                .map(|descriptor| descriptor.as_raw_fd().to_string()),
+        );
         command.arg(std::process::id().to_string()).arg(store);
         for name in PROXY_ENVIRONMENT {
             if let Some(value) = environment.get(std::ffi::OsStr::new(name)) {
@@ -143,9 +153,15 @@ impl Launcher {
         }
         let report: Report = serde_json::from_slice(&line).map_err(|e| failed(e.into()))?;
         if let Some(failure) = &report.error {
-            let code = if failure.busy { Code::ListenerBusy } else { Code::SandboxUnenforceable };
-            return Err(Finding::new(code, &failure.step, format!("not started: {failure}"))
-                .with_hint(code.remedy()));
+            let code = if failure.busy {
+                Code::ListenerBusy
+            } else {
+                Code::SandboxUnenforceable
+            };
+            return Err(
+                Finding::new(code, &failure.step, format!("not started: {failure}"))
+                    .with_hint(code.remedy()),
+            );
         }
         let listener = fd::receive(self.socket.as_fd()).map_err(failed)?;
         let listener = listener.ok_or_else(|| lost("launcher", "no listener"))?;
@@ -154,7 +170,9 @@ impl Launcher {
 
     /// Lets it execute the manager.
     pub(super) fn go(&mut self) -> Result<(), Finding> {
-        self.socket.write_all(b"g").map_err(|error| lost("launcher", error))
+        self.socket
+            .write_all(b"g")
+            .map_err(|error| lost("launcher", error))
     }
 
     /// Process id of launcher and manager.
@@ -187,7 +205,10 @@ pub(super) fn end_all(spared: Option<Pid>) -> Contained {
     let mut contained = Contained::default();
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        let children: Vec<Pid> = children().into_iter().filter(|c| Some(*c) != spared).collect();
+        let children: Vec<Pid> = children()
+            .into_iter()
+            .filter(|c| Some(*c) != spared)
+            .collect();
         if children.is_empty() {
             return contained;
         }
@@ -211,7 +232,10 @@ pub(super) fn end_all(spared: Option<Pid>) -> Contained {
 
 /// Direct children of this process, of every thread.
 fn children() -> Vec<Pid> {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
         .flat_map(|list| {

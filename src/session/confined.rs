@@ -80,9 +80,15 @@ impl Start {
         private: &PrivateDirs,
         ended: &mut Ended,
     ) -> Result<(), Finding> {
-        let Self { mut proxy, gate, .. } = self;
+        let Self {
+            mut proxy, gate, ..
+        } = self;
         let known = KnownDigests::default();
-        prepared.files.known.iter().for_each(|integrity| known.expect(integrity));
+        prepared
+            .files
+            .known
+            .iter()
+            .for_each(|integrity| known.expect(integrity));
         let result = (|| {
             let messages = proxy.plan(&prepared.network)?;
             let mut launcher = Launcher::start(&prepared.launch)?;
@@ -106,7 +112,9 @@ impl Start {
             result
         })();
         let contained = end_all(None);
-        recorder.send(Event::Contained { killed: contained.killed });
+        recorder.send(Event::Contained {
+            killed: contained.killed,
+        });
         if contained.left.is_empty() {
             result
         } else {
@@ -177,7 +185,10 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     let certificate = await_ready(&stage.certificate, &mut signals)?;
     let file = stage.private.certificate();
     std::fs::write(&file, certificate).map_err(|error| {
-        internal("certificate", format!("cannot write `{}`: {error}", file.display()))
+        internal(
+            "certificate",
+            format!("cannot write `{}`: {error}", file.display()),
+        )
     })?;
     let manager = stage.launcher.id();
     let events = stage.recorder.sender();
@@ -210,12 +221,17 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
         landlock_abi: report.landlock_abi,
         landlock_errata: report.landlock_errata,
         seccomp_filters: report.seccomp_filters,
-        memory: supervisor.memory_way().unwrap_or("nothing was read").to_owned(),
+        memory: supervisor
+            .memory_way()
+            .unwrap_or("nothing was read")
+            .to_owned(),
         single_layer: sandbox::single_layer(report.landlock_abi),
     });
     stage.recorder.send(supervisor.counted());
     if contained.killed > 0 {
-        stage.recorder.send(Event::Contained { killed: contained.killed });
+        stage.recorder.send(Event::Contained {
+            killed: contained.killed,
+        });
     }
     stage.ended.status = outcome?;
     if let Some(status) = stage.ended.status {
@@ -265,7 +281,11 @@ fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<
                 if let Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) =
                     signals.next()
                 {
-                    return Err(Finding::new(Code::Usage, "signal", "stopped before the start"));
+                    return Err(Finding::new(
+                        Code::Usage,
+                        "signal",
+                        "stopped before the start",
+                    ));
                 }
             }
         }

@@ -95,7 +95,10 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;
 
     let root = tempfile::tempdir().map_err(io("temporary directory"))?;
-    let real = root.path().canonicalize().map_err(io("temporary directory"))?;
+    let real = root
+        .path()
+        .canonicalize()
+        .map_err(io("temporary directory"))?;
     let (inside, outside) = (real.join("inside"), real.join("outside"));
     std::fs::create_dir(&inside).map_err(io("temporary directory"))?;
     std::fs::create_dir(&outside).map_err(io("temporary directory"))?;
@@ -120,15 +123,23 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     let supervisor = Supervisor::new(
         listener,
         Parts {
-            manager: manager::ALL.first().copied().ok_or_else(|| internal("manager", "none"))?,
+            manager: manager::ALL
+                .first()
+                .copied()
+                .ok_or_else(|| internal("manager", "none"))?,
             process: launcher.id().as_raw(),
             gate: Gate::new(listener_of_gate, near).map_err(io("gate"))?,
-            files: FileGuard { runtime_roots: library_roots(), ..FileGuard::default() },
+            files: FileGuard {
+                runtime_roots: library_roots(),
+                ..FileGuard::default()
+            },
             rules: launch.rules.clone(),
             known: KnownDigests::default(),
             memory: Reader::default(),
             events: Sink::new(move |event| {
-                sink.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                sink.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(event);
             }),
         },
     )
@@ -140,18 +151,26 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     for worker in workers {
         let _ = worker.join();
     }
-    diagnosis.memory = supervisor.memory_way().unwrap_or("nothing was read").to_owned();
+    diagnosis.memory = supervisor
+        .memory_way()
+        .unwrap_or("nothing was read")
+        .to_owned();
     let results = std::fs::read_to_string(inside.join(canary::RESULTS)).unwrap_or_default();
     compare(&results, diagnosis);
     let events = events.lock().unwrap_or_else(PoisonError::into_inner);
-    diagnosis.reported = events.iter().filter(|e| matches!(e, Event::Found(_))).count();
+    diagnosis.reported = events
+        .iter()
+        .filter(|e| matches!(e, Event::Found(_)))
+        .count();
     Ok(())
 }
 
 /// Judges the result file: every canary must be there, with its errno.
 fn compare(results: &str, diagnosis: &mut Diagnosis) {
-    let results: BTreeMap<&str, &str> =
-        results.lines().filter_map(|line| line.split_once(' ')).collect();
+    let results: BTreeMap<&str, &str> = results
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .collect();
     for canary in canary::ALL {
         let expected = format!("errno {}", canary.errno);
         match results.get(canary.name) {
@@ -160,7 +179,9 @@ fn compare(results: &str, diagnosis: &mut Diagnosis) {
                 "{}: {result}, expected {expected} ({})",
                 canary.name, canary.danger
             )),
-            None => diagnosis.failed.push(format!("{}: did not run", canary.name)),
+            None => diagnosis
+                .failed
+                .push(format!("{}: did not run", canary.name)),
         }
     }
 }
@@ -175,12 +196,22 @@ fn launch(inside: &Path, outside: &Path, address: SocketAddr) -> Result<Launch, 
     let mut rules = vec![
         rule(executable.clone(), Access::Execute, "the canary program"),
         rule(inside.to_owned(), Access::Write, "results"),
-        rule("/dev/ptmx".into(), Access::Device, "a terminal to type into"),
+        rule(
+            "/dev/ptmx".into(),
+            Access::Device,
+            "a terminal to type into",
+        ),
     ];
     rules.retain(|rule| Path::new(&rule.path).exists());
     for path in mapped_files() {
-        let loader = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ld-"));
-        let access = if loader { Access::Execute } else { Access::Read };
+        let loader = path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with("ld-"));
+        let access = if loader {
+            Access::Execute
+        } else {
+            Access::Read
+        };
         rules.push(rule(path, access, "libraries of the canary program"));
     }
     let arguments: Vec<OsString> = vec![
@@ -218,7 +249,9 @@ fn mapped_files() -> Vec<PathBuf> {
 }
 
 fn library_roots() -> Vec<OsString> {
-    let parents = mapped_files().into_iter().filter_map(|file| Some(file.parent()?.to_owned()));
+    let parents = mapped_files()
+        .into_iter()
+        .filter_map(|file| Some(file.parent()?.to_owned()));
     let mut roots: Vec<OsString> = parents.map(PathBuf::into_os_string).collect();
     roots.sort();
     roots.dedup();

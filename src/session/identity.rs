@@ -25,7 +25,11 @@ pub(super) struct Needs {
 /// Sets user and capabilities of this process for good and says what was chosen.
 pub(super) fn settle(project: &Path, needs: &Needs) -> Result<String, Finding> {
     let failed = |step: &str, error: &dyn std::fmt::Display| {
-        Finding::new(Code::SandboxUnenforceable, step, format!("cannot set the user: {step}: {error}"))
+        Finding::new(
+            Code::SandboxUnenforceable,
+            step,
+            format!("cannot set the user: {step}: {error}"),
+        )
     };
     let chosen = if geteuid().is_root() {
         match owner(project).filter(|owner| owner.can_run(needs)) {
@@ -38,8 +42,8 @@ pub(super) fn settle(project: &Path, needs: &Needs) -> Result<String, Finding> {
                 format!("became the project's owner, uid {}", owner.user)
             }
             None => {
-                let held = process::permitted_capabilities()
-                    .map_err(|e| failed("capabilities", &e))?;
+                let held =
+                    process::permitted_capabilities().map_err(|e| failed("capabilities", &e))?;
                 let keep: Vec<u32> = [process::CAP_DAC_OVERRIDE, process::CAP_FOWNER]
                     .into_iter()
                     .filter(|capability| held & 1 << capability != 0)
@@ -80,22 +84,31 @@ fn owner(project: &Path) -> Option<Owner> {
 
 impl Owner {
     fn can_run(&self, needs: &Needs) -> bool {
-        needs.read.iter().all(|path| !path.exists() || self.may(path, 4))
+        needs
+            .read
+            .iter()
+            .all(|path| !path.exists() || self.may(path, 4))
             && needs.write.iter().all(|path| {
-                path.ancestors().find(|p| p.exists()).is_some_and(|near| self.may(near, 2))
+                path.ancestors()
+                    .find(|p| p.exists())
+                    .is_some_and(|near| self.may(near, 2))
             })
     }
 
     /// Mode bits along the real path. Access lists are not looked at: they can only make the answer
     /// too strict or lead to a plain error later, never to more than the kernel allows.
     fn may(&self, path: &Path, want: u32) -> bool {
-        let Ok(path) = std::fs::canonicalize(path) else { return false };
+        let Ok(path) = std::fs::canonicalize(path) else {
+            return false;
+        };
         let searchable = path.ancestors().skip(1).all(|parent| self.has(parent, 1));
         searchable && self.has(&path, want)
     }
 
     fn has(&self, path: &Path, want: u32) -> bool {
-        let Ok(metadata) = std::fs::metadata(path) else { return false };
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return false;
+        };
         let mode = metadata.permissions().mode();
         let bits = if metadata.uid() == self.user.as_raw() {
             mode >> 6
@@ -123,13 +136,19 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         std::fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-        let stranger = Owner { user: Uid::from_raw(54321), group: Gid::from_raw(54321) };
+        let stranger = Owner {
+            user: Uid::from_raw(54321),
+            group: Gid::from_raw(54321),
+        };
         std::fs::set_permissions(&closed, Permissions::from_mode(0o755)).unwrap();
         assert!(stranger.may(&file, 4));
         assert!(!stranger.may(&file, 2));
         std::fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
         assert!(!stranger.may(&file, 4));
-        let needs = Needs { read: vec![file], write: Vec::new() };
+        let needs = Needs {
+            read: vec![file],
+            write: Vec::new(),
+        };
         assert!(!stranger.can_run(&needs));
     }
 }

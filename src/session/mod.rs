@@ -14,10 +14,10 @@ use uuid::Uuid;
 use crate::assess;
 use crate::diag::{ERROR, ManagerStatus, finding as render};
 use crate::manager::{Installed, Manager, Prepared, Project, Request};
-use crate::model::{Code, Event, Finding, Level, Secret, Severity};
+use crate::model::{Assessment, Code, Event, Finding, Level, Secret, Severity};
 use crate::profile::Policy;
 use crate::record;
-use crate::record::{Outcome, Recorder};
+use crate::record::{Index, Outcome, Recorder};
 
 pub mod children;
 mod confined;
@@ -123,7 +123,12 @@ impl Run {
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),
-            arguments: self.options.arguments.iter().map(|a| shown_argument(a)).collect(),
+            arguments: self
+                .options
+                .arguments
+                .iter()
+                .map(|a| shown_argument(a))
+                .collect(),
             directory: self.directory.display().to_string(),
             uid: nix::unistd::getuid().as_raw(),
             user,
@@ -139,10 +144,14 @@ impl Run {
     fn needs(&self) -> Needs {
         let home = places::home(&self.environment);
         let mut needs = Needs::default();
-        needs.read.extend(home.iter().flat_map(|h| [h.join(".npmrc"), h.clone()]));
+        needs
+            .read
+            .extend(home.iter().flat_map(|h| [h.join(".npmrc"), h.clone()]));
         needs.read.extend(self.options.policy.clone());
         needs.write.push(self.directory.clone());
-        needs.write.extend(places::store(&self.environment, None).ok());
+        needs
+            .write
+            .extend(places::store(&self.environment, None).ok());
         needs.write.extend(match &self.options.record {
             Some(record) => Some(record.clone()),
             None => places::record(&self.environment, "x").ok(),
@@ -175,7 +184,10 @@ impl Run {
         let mut prepared = match self.options.manager.prepare(&request) {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                refusal.events.into_iter().for_each(|event| recorder.send(event));
+                refusal
+                    .events
+                    .into_iter()
+                    .for_each(|event| recorder.send(event));
                 for finding in refusal.findings {
                     recorder.send(Event::Found(finding));
                 }
@@ -185,7 +197,9 @@ impl Run {
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
-        std::mem::take(&mut prepared.events).into_iter().for_each(|event| recorder.send(event));
+        std::mem::take(&mut prepared.events)
+            .into_iter()
+            .for_each(|event| recorder.send(event));
         let before = self.options.manager.snapshot(&prepared);
         let seeds = seeds::sow(&prepared.seeds)?;
         let result = self.supervise(recorder, start, &prepared, &dirs, ended);
@@ -209,7 +223,13 @@ impl Run {
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
         let watch = runtime::Watch::start(&prepared.tools);
-        let result = start.run(recorder, self.options.manager, prepared, &dirs.private, ended);
+        let result = start.run(
+            recorder,
+            self.options.manager,
+            prepared,
+            &dirs.private,
+            ended,
+        );
         for event in watch.finish() {
             recorder.send(event);
         }
@@ -225,7 +245,9 @@ impl Run {
     fn seal(self, recorder: Recorder, ended: Ended) -> Result<u8, Finding> {
         let mut recorded = recorder.finish().map_err(|e| e.finding())?;
         if let Some(installed) = ended.installed {
-            recorded.push(Event::Inspected { direct: installed.direct });
+            recorded.push(Event::Inspected {
+                direct: installed.direct,
+            });
             for package in installed.packages {
                 for script in &package.scripts {
                     recorded.push(Event::ScriptSuppressed {
@@ -242,10 +264,17 @@ impl Run {
                 recorded.push(Event::Found(finding));
             }
         }
-        let level = self.options.level;
-        let (assessment, findings) = assess::conclude(recorded.events(), level);
-        for finding in findings {
+        for finding in assess::compare(&Index::new(recorded.events())) {
             recorded.push(Event::Found(finding));
+        }
+        let assessment = assess::assess(recorded.events());
+        if let Some(level) = self.options.level {
+            let reached = assessment
+                .level(level)
+                .is_some_and(|l| l.verdict.is_reached());
+            if !reached {
+                recorded.push(Event::Found(not_reached(level, &assessment)));
+            }
         }
         let outcome = Outcome {
             run: self.id,
@@ -268,6 +297,23 @@ impl Run {
     }
 }
 
+fn not_reached(level: Level, assessment: &Assessment) -> Finding {
+    let verdict = assessment.level(level);
+    let blocking = verdict.map_or_else(Vec::new, |verdict| {
+        verdict.blocking.iter().map(ToString::to_string).collect()
+    });
+    let word = verdict.map_or("not assessed", |verdict| verdict.verdict.name());
+    Finding::new(
+        Code::LevelNotReached,
+        level.to_string(),
+        format!(
+            "{level} is {word}; it is held up by: {}",
+            blocking.join(", ")
+        ),
+    )
+    .with_hint("`v4run assess` shows each control; `v4run explain 4.x` says what it needs")
+}
+
 /// An argument as it may be recorded: the value of a flag that carries a credential is hidden.
 fn shown_argument(argument: &OsString) -> String {
     let text = argument.to_string_lossy();
@@ -284,5 +330,7 @@ fn shown_argument(argument: &OsString) -> String {
 
 fn is_secret(flag: &str) -> bool {
     let flag = flag.to_ascii_lowercase();
-    ["auth", "token", "password", "otp", "secret", "_key"].iter().any(|word| flag.contains(word))
+    ["auth", "token", "password", "otp", "secret", "_key"]
+        .iter()
+        .any(|word| flag.contains(word))
 }

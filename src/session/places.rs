@@ -21,7 +21,10 @@ pub(super) type Environment = BTreeMap<OsString, OsString>;
 
 /// A variable that is set and not empty.
 pub(super) fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
-    environment.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    environment
+        .get(OsStr::new(name))
+        .map(OsString::as_os_str)
+        .filter(|value| !value.is_empty())
 }
 
 /// HOME, if it is set.
@@ -41,11 +44,17 @@ fn xdg(environment: &Environment, name: &str, below_home: &str) -> Option<PathBu
 /// Where this run's record goes by default.
 pub(super) fn record(environment: &Environment, run: &str) -> Result<PathBuf, Finding> {
     let base = xdg(environment, "XDG_STATE_HOME", ".local/state").ok_or_else(|| {
-        Finding::new(Code::RecordFailed, "HOME", "no place for the record: HOME is not set")
-            .with_hint("name one with --record DIR or XDG_STATE_HOME")
+        Finding::new(
+            Code::RecordFailed,
+            "HOME",
+            "no place for the record: HOME is not set",
+        )
+        .with_hint("name one with --record DIR or XDG_STATE_HOME")
     })?;
     // Names sort by time; colons are no good in file names.
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "");
+    let now = humantime::format_rfc3339_seconds(SystemTime::now())
+        .to_string()
+        .replace(':', "");
     let short: String = run.chars().take(8).collect();
     Ok(base.join("records").join(format!("{now}-{short}")))
 }
@@ -56,8 +65,12 @@ pub(super) fn store(environment: &Environment, policy: Option<&Path>) -> Result<
         return Ok(path.to_owned());
     }
     xdg(environment, "XDG_CACHE_HOME", ".cache").ok_or_else(|| {
-        Finding::new(Code::StoreFailed, "HOME", "no place for the store: HOME is not set")
-            .with_hint("name one with XDG_CACHE_HOME")
+        Finding::new(
+            Code::StoreFailed,
+            "HOME",
+            "no place for the store: HOME is not set",
+        )
+        .with_hint("name one with XDG_CACHE_HOME")
     })
 }
 
@@ -104,7 +117,11 @@ impl RunDirs {
             tmp: make("tmp")?,
             config: make("config")?,
         };
-        Ok(Self { root, private, _lock: lock })
+        Ok(Self {
+            root,
+            private,
+            _lock: lock,
+        })
     }
 }
 
@@ -118,11 +135,16 @@ impl Drop for RunDirs {
 
 /// Removes the folders of runs that are no more.
 fn sweep(runs: Option<&Path>) {
-    let entries = runs.and_then(|runs| std::fs::read_dir(runs).ok()).into_iter().flatten();
+    let entries = runs
+        .and_then(|runs| std::fs::read_dir(runs).ok())
+        .into_iter()
+        .flatten();
     for entry in entries.flatten() {
         let path = entry.path();
         // A folder without a lock file is one that is being made or removed.
-        let Ok(lock) = File::open(path.join("lock")) else { continue };
+        let Ok(lock) = File::open(path.join("lock")) else {
+            continue;
+        };
         if Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok() {
             let _ = std::fs::remove_dir_all(path);
         }

@@ -14,7 +14,15 @@ type Identity = (u64, u64, u64, i64, i64, i64, i64);
 
 fn identity(path: &str) -> Option<Identity> {
     let m = std::fs::metadata(path).ok()?;
-    Some((m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
+    Some((
+        m.dev(),
+        m.ino(),
+        m.size(),
+        m.mtime(),
+        m.mtime_nsec(),
+        m.ctime(),
+        m.ctime_nsec(),
+    ))
 }
 
 /// Watches the tools of one run.
@@ -27,7 +35,10 @@ pub(super) struct Watch {
 impl Watch {
     /// Notes the files as they are and starts hashing them.
     pub(super) fn start(tools: &[Tool]) -> Self {
-        let before = tools.iter().map(|t| (t.path.clone(), identity(&t.path))).collect();
+        let before = tools
+            .iter()
+            .map(|t| (t.path.clone(), identity(&t.path)))
+            .collect();
         let mut tools = tools.to_vec();
         tools.push(Tool {
             name: "v4run".to_owned(),
@@ -53,12 +64,19 @@ impl Watch {
 
     /// The events to record: every tool, and a violation for each that changed.
     pub(super) fn finish(self) -> Vec<Event> {
-        let tools = self.digests.and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let tools = self
+            .digests
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
         let mut events: Vec<Event> = tools.into_iter().map(Event::ToolIdentified).collect();
         for (path, before) in self.before {
             if identity(&path) != before {
                 let message = format!("`{path}` was changed during the run");
-                events.push(Event::Found(Finding::new(Code::RuntimeChanged, path, message)));
+                events.push(Event::Found(Finding::new(
+                    Code::RuntimeChanged,
+                    path,
+                    message,
+                )));
             }
         }
         events
@@ -74,8 +92,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("tool").display().to_string();
         std::fs::write(&path, "before").unwrap();
-        let tool =
-            Tool { name: "tool".into(), version: None, path: path.clone(), sha256: None };
+        let tool = Tool {
+            name: "tool".into(),
+            version: None,
+            path: path.clone(),
+            sha256: None,
+        };
         let watch = Watch::start(std::slice::from_ref(&tool));
         let calm = watch.finish();
         assert!(!calm.iter().any(|event| matches!(event, Event::Found(_))));

@@ -16,7 +16,11 @@ pub(super) struct Sown {
 
 fn failed(path: &Path, error: &io::Error) -> Finding {
     let shown = path.display().to_string();
-    Finding::new(Code::Usage, &shown, format!("cannot prepare `{shown}`: {error}"))
+    Finding::new(
+        Code::Usage,
+        &shown,
+        format!("cannot prepare `{shown}`: {error}"),
+    )
 }
 
 /// Makes what is missing. Never changes what is there.

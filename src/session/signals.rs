@@ -32,7 +32,11 @@ fn set() -> SigSet {
 /// Keeps the signals for [`Signals`]. Called before any thread exists, so that all inherit it.
 pub(super) fn block() -> Result<(), Finding> {
     set().thread_block().map_err(|error| {
-        Finding::new(Code::Internal, "signals", format!("cannot block signals: {error}"))
+        Finding::new(
+            Code::Internal,
+            "signals",
+            format!("cannot block signals: {error}"),
+        )
     })
 }
 
@@ -46,7 +50,11 @@ impl Signals {
         SignalFd::with_flags(&set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map(Self)
             .map_err(|error| {
-                Finding::new(Code::Internal, "signals", format!("cannot take signals: {error}"))
+                Finding::new(
+                    Code::Internal,
+                    "signals",
+                    format!("cannot take signals: {error}"),
+                )
             })
     }
 
@@ -59,7 +67,9 @@ impl Signals {
     /// wake-up looks at the children anyway.
     pub(super) fn next(&mut self) -> Option<Signal> {
         while let Ok(Some(info)) = self.0.read_signal() {
-            let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
+            let signal = i32::try_from(info.ssi_signo)
+                .ok()
+                .and_then(|n| Signal::try_from(n).ok());
             if let Some(signal) = signal.filter(|signal| FORWARDED.contains(signal)) {
                 return Some(signal);
             }

@@ -11,7 +11,11 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use libc::{c_int, c_long, c_ulong};
 
 fn result(value: c_long) -> io::Result<c_long> {
-    if value < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+    if value < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(value)
+    }
 }
 
 /// A descriptor that a call just made.
@@ -24,7 +28,13 @@ fn owned(value: c_long) -> io::Result<OwnedFd> {
 
 /// Calls whose arguments are numbers only, or null pointers that the kernel never follows because
 /// it refuses earlier or rejects them.
-fn by_numbers(number: c_long, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> io::Result<c_long> {
+fn by_numbers(
+    number: c_long,
+    a: c_ulong,
+    b: c_ulong,
+    c: c_ulong,
+    d: c_ulong,
+) -> io::Result<c_long> {
     // SAFETY: no argument is a pointer to memory of this process.
     result(unsafe { libc::syscall(number, a, b, c, d, 0 as c_ulong, 0 as c_ulong) })
 }
@@ -45,7 +55,9 @@ pub fn send_fast_open(socket: BorrowedFd<'_>, to: SocketAddrV4) -> io::Result<()
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
         sin_port: to.port().to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from(*to.ip()).to_be() },
+        sin_addr: libc::in_addr {
+            s_addr: u32::from(*to.ip()).to_be(),
+        },
         sin_zero: [0; 8],
     };
     let data = b"canary";
@@ -92,7 +104,11 @@ pub fn map_code(file: BorrowedFd<'_>) -> io::Result<()> {
             0,
         )
     };
-    if address == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if address == libc::MAP_FAILED {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// `io_uring_setup`.
@@ -106,17 +122,31 @@ pub fn ring() -> io::Result<()> {
 /// `ptrace(PTRACE_SEIZE)` on another process, let go again.
 pub fn trace(process: i32) -> io::Result<()> {
     let process = process as c_ulong;
-    by_numbers(libc::SYS_ptrace, c_ulong::from(libc::PTRACE_SEIZE), process, 0, 0).map(drop)
+    by_numbers(
+        libc::SYS_ptrace,
+        c_ulong::from(libc::PTRACE_SEIZE),
+        process,
+        0,
+        0,
+    )
+    .map(drop)
 }
 
 /// `process_vm_readv` with nothing to read: the permission check alone.
 pub fn read_memory(process: i32) -> io::Result<()> {
     let mut byte = 0_u8;
-    let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let remote = libc::iovec { iov_base: 0x1000 as *mut _, iov_len: 1 };
+    let local = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let remote = libc::iovec {
+        iov_base: 0x1000 as *mut _,
+        iov_len: 1,
+    };
     // SAFETY: the local vector names one byte that may be written; the remote one is not memory of
     // this process.
-    let read = unsafe { libc::process_vm_readv(process, &raw const local, 1, &raw const remote, 1, 0) };
+    let read =
+        unsafe { libc::process_vm_readv(process, &raw const local, 1, &raw const remote, 1, 0) };
     match result(read as c_long) {
         // Allowed, and nothing is mapped there.
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => Ok(()),
@@ -126,7 +156,13 @@ pub fn read_memory(process: i32) -> io::Result<()> {
 
 /// `pidfd_open` and `pidfd_send_signal(0)`.
 pub fn signal_by_descriptor(process: i32) -> io::Result<()> {
-    let descriptor = owned(by_numbers(libc::SYS_pidfd_open, process as c_ulong, 0, 0, 0)?)?;
+    let descriptor = owned(by_numbers(
+        libc::SYS_pidfd_open,
+        process as c_ulong,
+        0,
+        0,
+        0,
+    )?)?;
     let number = descriptor.as_raw_fd() as c_ulong;
     by_numbers(libc::SYS_pidfd_send_signal, number, 0, 0, 0).map(drop)
 }
@@ -195,8 +231,16 @@ pub enum Door {
 
 /// `seccomp` with a filter that answers every `getppid` with success: would falsify records.
 pub fn own_filter() -> io::Result<()> {
-    let allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-    let program = libc::sock_fprog { len: 1, filter: (&raw const allow).cast_mut() };
+    let allow = libc::sock_filter {
+        code: 0x06,
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: (&raw const allow).cast_mut(),
+    };
     // SAFETY: the program has one instruction, as it says.
     let set = unsafe {
         libc::syscall(
@@ -216,8 +260,11 @@ pub fn renice(process: i32) -> io::Result<()> {
 
 /// `execve` of a path with these arguments. Returns only on failure.
 pub fn execute(path: &CStr, arguments: &[&CStr]) -> io::Error {
-    let pointers: Vec<_> =
-        arguments.iter().map(|a| a.as_ptr()).chain([std::ptr::null()]).collect();
+    let pointers: Vec<_> = arguments
+        .iter()
+        .map(|a| a.as_ptr())
+        .chain([std::ptr::null()])
+        .collect();
     let environment = [std::ptr::null()];
     // SAFETY: all strings are zero-terminated and both lists end with a null pointer.
     unsafe { libc::execve(path.as_ptr(), pointers.as_ptr(), environment.as_ptr()) };
@@ -226,8 +273,11 @@ pub fn execute(path: &CStr, arguments: &[&CStr]) -> io::Error {
 
 /// `execveat` of a descriptor with these arguments. Returns only on failure.
 pub fn execute_descriptor(file: BorrowedFd<'_>, arguments: &[&CStr]) -> io::Error {
-    let pointers: Vec<_> =
-        arguments.iter().map(|a| a.as_ptr()).chain([std::ptr::null()]).collect();
+    let pointers: Vec<_> = arguments
+        .iter()
+        .map(|a| a.as_ptr())
+        .chain([std::ptr::null()])
+        .collect();
     let environment: [*const libc::c_char; 1] = [std::ptr::null()];
     // SAFETY: all strings are zero-terminated and both lists end with a null pointer.
     unsafe {

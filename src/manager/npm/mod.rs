@@ -1,4 +1,17 @@
 //! The npm driver.
+mod args;
+mod check;
+mod config;
+mod definitions;
+mod find;
+mod lockfile;
+mod manifest;
+mod npmrc;
+mod project;
+mod registry;
+mod spec;
+mod version;
+
 use super::{Installed, Manager, Prepared, Refusal, Request, Snapshot};
 use crate::model::{Code, Finding};
 
