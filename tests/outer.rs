@@ -6,6 +6,9 @@
 //! test of itself, on the profile that `V4RUN_OUTER_PROFILE` names.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test helper that cannot set itself up must fail loudly"
 )]

@@ -69,7 +69,7 @@ impl Test {
                 .copied()
                 .unwrap_or_default()
         };
-        let low = |index: u8| (full(index) & u64::from(u32::MAX)) as u32;
+        let low = |index: u8| u32::try_from(full(index) & u64::from(u32::MAX)).unwrap_or_default();
         match self {
             Self::Is(index, value) => low(index) == value,
             Self::Not(index, value) => low(index) != value,
@@ -169,7 +169,7 @@ const FAST_OPEN_3: &[Arm] = &[Arm {
 }];
 
 const fn bits(flag: i32) -> u32 {
-    flag as u32
+    flag.cast_unsigned()
 }
 
 /// A flag of clone(2) that would make a namespace.

@@ -173,8 +173,8 @@ pub fn evaluate(
             8 | 12 => Some(0),
             16..64 => {
                 let argument = arguments.get(((offset - 16) / 8) as usize)?;
-                let shift = if offset % 8 == 0 { 0 } else { 32 };
-                Some((argument >> shift & u64::from(u32::MAX)) as u32)
+                let shift = if offset.is_multiple_of(8) { 0 } else { 32 };
+                u32::try_from(argument >> shift & u64::from(u32::MAX)).ok()
             }
             _ => None,
         }

@@ -217,14 +217,11 @@ pub(super) fn end_all(spared: Option<Pid>) -> Contained {
             return contained;
         }
         for child in children {
-            match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => {
-                    if kill(child, Signal::SIGKILL).is_ok() {
-                        contained.killed += 1;
-                    }
-                    let _ = waitpid(child, None);
+            if let Ok(WaitStatus::StillAlive) = waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+                if kill(child, Signal::SIGKILL).is_ok() {
+                    contained.killed += 1;
                 }
-                Ok(_) | Err(_) => {}
+                let _ = waitpid(child, None);
             }
         }
     }

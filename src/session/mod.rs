@@ -75,7 +75,7 @@ pub fn run(options: Options) -> u8 {
         environment: std::env::vars_os().collect(),
         directory,
     };
-    match run.to_the_end() {
+    match run.finish() {
         Ok(status) => status,
         Err(finding) => fail(&finding),
     }
@@ -112,7 +112,7 @@ struct Ended {
 }
 
 impl Run {
-    fn to_the_end(self) -> Result<u8, Finding> {
+    fn finish(self) -> Result<u8, Finding> {
         signals::block()?;
         let user = identity::settle(&self.directory, &self.needs())?;
         let place = match &self.options.record {
@@ -123,12 +123,7 @@ impl Run {
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),
-            arguments: self
-                .options
-                .arguments
-                .iter()
-                .map(|a| shown_argument(a))
-                .collect(),
+            arguments: self.options.arguments.iter().map(shown_argument).collect(),
             directory: self.directory.display().to_string(),
             uid: nix::unistd::getuid().as_raw(),
             user,

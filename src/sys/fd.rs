@@ -67,12 +67,12 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         MsgFlags::MSG_CMSG_CLOEXEC,
     )?;
     for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = control {
-            if let Some(&number) = descriptors.first() {
-                // SAFETY: the kernel has just installed this number for this process, and the
-                // buffer has room for one descriptor only, so nothing else owns it.
-                return Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }));
-            }
+        if let ControlMessageOwned::ScmRights(descriptors) = control
+            && let Some(&number) = descriptors.first()
+        {
+            // SAFETY: the kernel has just installed this number for this process, and the
+            // buffer has room for one descriptor only, so nothing else owns it.
+            return Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }));
         }
     }
     if message.bytes == 0 {

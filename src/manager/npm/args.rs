@@ -114,11 +114,11 @@ pub(super) fn parse(arguments: &[String], grammar: &Grammar) -> Parsed {
             }
             None => (word, false),
         };
-        if let Some(expansion) = names.expand(head.trim_start_matches('-')) {
-            if expansion.first() != Some(&head) {
-                queue.extend(expansion.into_iter().rev());
-                continue;
-            }
+        if let Some(expansion) = names.expand(head.trim_start_matches('-'))
+            && expansion.first() != Some(&head)
+        {
+            queue.extend(expansion.into_iter().rev());
+            continue;
         }
         let flag = names.read(head.trim_start_matches('-'), attached, &mut queue);
         parsed.flags.push(flag);

@@ -23,11 +23,11 @@ fn answer(filters: &Filters, number: u32, architecture: u32, arguments: &[u64; 6
 
 fn expected(number: u32, arguments: &[u64; 6]) -> u32 {
     let Some(call) = kernel::by_number(number.into()) else {
-        return RET_ERRNO | libc::ENOSYS as u32;
+        return RET_ERRNO | libc::ENOSYS.unsigned_abs();
     };
     match call.verdict(arguments, ME) {
         None => RET_ALLOW,
-        Some(Verdict::Deny(errno)) => RET_ERRNO | errno as u32,
+        Some(Verdict::Deny(errno)) => RET_ERRNO | errno.unsigned_abs(),
         Some(Verdict::Judge(_) | Verdict::Refuse(..)) => RET_USER_NOTIF,
     }
 }
@@ -89,12 +89,12 @@ fn every_number_and_boundary_argument_gets_the_verdict_of_the_table() {
 #[test]
 fn every_socket_triple_gets_the_verdict_of_the_table() {
     let filters = compile(ME).unwrap();
-    let socket = libc::SYS_socket as u32;
+    let socket = u32::try_from(libc::SYS_socket).unwrap();
     let mut open = 0;
     for domain in 0..=46_u64 {
         for kind in 0..=0x1f_u64 {
             for protocol in [0, 1, 6, 17, 58, 132, 136, 255, 256, 262] {
-                let flags = libc::SOCK_CLOEXEC as u64 | libc::SOCK_NONBLOCK as u64;
+                let flags = u64::from((libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).unsigned_abs());
                 for kind in [kind, kind | flags, kind | 1 << 40] {
                     let arguments = [domain, kind, protocol, 0, 0, 0];
                     let answer = answer(&filters, socket, NATIVE, &arguments);
@@ -122,7 +122,7 @@ fn x32_numbers_are_unknown() {
     for number in 0..600 {
         assert_eq!(
             answer(&filters, 0x4000_0000 | number, NATIVE, &[0; 6]),
-            RET_ERRNO | libc::ENOSYS as u32
+            RET_ERRNO | libc::ENOSYS.unsigned_abs()
         );
     }
 }
