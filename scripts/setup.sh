@@ -16,7 +16,11 @@ test)
   need setpriv util-linux
   [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
   ;;
-bench) need nginx nginx-light ;;
+bench)
+  need nginx nginx-light
+  need openssl openssl
+  need python3 python3
+  ;;
 esac
 if ((${#packages[@]})); then
   as_root=()
@@ -33,11 +37,23 @@ fi
 if [ "$want" = check ] && ! cargo deny --version >/dev/null 2>&1; then
   cargo install --locked --quiet cargo-deny
 fi
-# The strict CycloneDX validator, in an environment that every user may read.
 if [ "$want" = test ]; then
-  tools=${V4RUN_TEST_TOOLS:-target/tools}
+  tools=target/tools
+  mkdir -p "$tools"
+  # The strict CycloneDX validator, in an environment that every user may read.
   if ! "$tools/bin/python" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null; then
     /usr/bin/python3 -m venv "$tools"
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.*'
+  fi
+  # Docker's default system-call profile, from the package of its source.
+  if [ ! -f "$tools/docker-default.json" ]; then
+    scratch=$(mktemp -d)
+    chmod 755 "$scratch"
+    (cd "$scratch" && apt-get download -qq golang-github-docker-docker-dev 2>/dev/null || {
+      apt-get update -qq && apt-get download -qq golang-github-docker-docker-dev
+    })
+    (cd "$scratch" && dpkg-deb -x ./*.deb .)
+    cp "$scratch/usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json" "$tools/docker-default.json"
+    rm -rf "$scratch"
   fi
 fi
