@@ -49,7 +49,12 @@ pub struct Spool {
 impl Spool {
     /// An empty one.
     pub fn new(directory: &Directory) -> Self {
-        Self { directory: directory.clone(), size: 0, chunks: Vec::new(), staged: None }
+        Self {
+            directory: directory.clone(),
+            size: 0,
+            chunks: Vec::new(),
+            staged: None,
+        }
     }
 
     fn spill(&mut self) -> io::Result<&mut Staged> {
@@ -66,7 +71,9 @@ impl Spool {
 
 impl Sink for Spool {
     fn take(&mut self, chunk: Bytes) -> io::Result<()> {
-        self.size = self.size.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.size = self
+            .size
+            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.chunks.push(chunk);
         if self.size > MEMORY {
             self.spill()?;
@@ -84,7 +91,9 @@ pub struct Blobs {
 impl Blobs {
     /// Over that directory.
     pub fn new(directory: &Directory) -> Self {
-        Self { directory: directory.clone() }
+        Self {
+            directory: directory.clone(),
+        }
     }
 
     /// The directory.
@@ -99,8 +108,13 @@ impl Blobs {
                 continue;
             }
             let key = key(digest);
-            let Some(file) = self.directory.get(&key)? else { continue };
-            let read = |source| StoreError::Io { path: self.directory.root().join(&key), source };
+            let Some(file) = self.directory.get(&key)? else {
+                continue;
+            };
+            let read = |source| StoreError::Io {
+                path: self.directory.root().join(&key),
+                source,
+            };
             let metadata = file.metadata().map_err(read)?;
             let verified = if !metadata.is_file() {
                 None
@@ -113,7 +127,11 @@ impl Blobs {
                 self.directory.remove(&key)?;
                 continue;
             };
-            if metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > TOUCH)
+            if metadata
+                .modified()
+                .ok()
+                .and_then(|at| at.elapsed().ok())
+                .is_some_and(|age| age > TOUCH)
             {
                 // Only the owner can; for others the blob ages as it would anyway.
                 let _ = file.set_modified(SystemTime::now());
@@ -138,12 +156,19 @@ impl Blobs {
             return Err(StoreError::Key("no strong digest".to_owned()));
         };
         let key = key(digest);
-        let failed = |source| StoreError::Io { path: self.directory.root().join(&key), source };
+        let failed = |source| StoreError::Io {
+            path: self.directory.root().join(&key),
+            source,
+        };
         let content = if spool.staged.is_some() {
-            let staged = spool.staged.as_ref().map(|staged| staged.file().try_clone());
-            let file = staged.transpose().map_err(failed)?.ok_or_else(|| {
-                failed(io::Error::other("the staged file is gone"))
-            })?;
+            let staged = spool
+                .staged
+                .as_ref()
+                .map(|staged| staged.file().try_clone());
+            let file = staged
+                .transpose()
+                .map_err(failed)?
+                .ok_or_else(|| failed(io::Error::other("the staged file is gone")))?;
             Content::File(Arc::new(file), digests.size)
         } else {
             Content::Memory(spool.chunks.iter().cloned().collect())
@@ -158,8 +183,14 @@ impl Blobs {
 
 fn key(digest: &Digest) -> String {
     let hex = digest.hex();
-    let (first, second) = (hex.get(..2).unwrap_or_default(), hex.get(2..4).unwrap_or_default());
-    format!("v1/blob/{}/{first}/{second}/{hex}", digest.algorithm().name())
+    let (first, second) = (
+        hex.get(..2).unwrap_or_default(),
+        hex.get(2..4).unwrap_or_default(),
+    );
+    format!(
+        "v1/blob/{}/{first}/{second}/{hex}",
+        digest.algorithm().name()
+    )
 }
 
 fn small(
@@ -199,11 +230,14 @@ mod tests {
     use crate::model::Algorithm;
 
     fn promise(content: &[u8], algorithm: Algorithm) -> Vec<Integrity> {
-        let asked =
-            [Integrity::of(Digest::new(algorithm, vec![0; algorithm.size()]).unwrap())];
+        let asked = [Integrity::of(
+            Digest::new(algorithm, vec![0; algorithm.size()]).unwrap(),
+        )];
         let mut hashing = Hashing::new((), &asked);
         hashing.push(Bytes::copy_from_slice(content)).unwrap();
-        vec![Integrity::of(hashing.finish().digests().under(algorithm).unwrap().clone())]
+        vec![Integrity::of(
+            hashing.finish().digests().under(algorithm).unwrap().clone(),
+        )]
     }
 
     fn keep(blobs: &Blobs, content: &[u8], promises: &[Integrity]) -> Content {
@@ -211,7 +245,10 @@ mod tests {
         for chunk in content.chunks(100_000) {
             hashing.push(Bytes::copy_from_slice(chunk)).unwrap();
         }
-        blobs.keep(hashing.finish().verify(promises).unwrap(), promises).unwrap().0
+        blobs
+            .keep(hashing.finish().verify(promises).unwrap(), promises)
+            .unwrap()
+            .0
     }
 
     fn bytes(content: &Content) -> Vec<u8> {
@@ -229,7 +266,9 @@ mod tests {
     fn small_and_large_content_comes_back_under_each_algorithm() {
         let root = tempfile::tempdir().unwrap();
         let blobs = Blobs::new(&Directory::open(root.path()).unwrap());
-        let large: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+        let large: Vec<u8> = (0..3_000_000_u32)
+            .map(|number| number.to_le_bytes()[1])
+            .collect();
         for content in [&b"small"[..], &b""[..], &large[..]] {
             for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
                 let promises = promise(content, algorithm);

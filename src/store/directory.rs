@@ -38,7 +38,9 @@ pub struct Staged {
 impl Directory {
     /// Opens the store, makes what is missing of it, and proves that it can be written.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let directory = Self { root: root.to_owned() };
+        let directory = Self {
+            root: root.to_owned(),
+        };
         directory.make(&directory.root.join(STAGING))?;
         drop(directory.stage()?);
         Ok(directory)
@@ -67,16 +69,20 @@ impl Directory {
             other => other,
         };
         file.map(|file| Staged { file })
-            .map_err(|source| StoreError::Io { path: staging.clone(), source })
+            .map_err(|source| StoreError::Io {
+                path: staging.clone(),
+                source,
+            })
     }
 
     /// Removes an object that turned out to be corrupt.
     pub(super) fn remove(&self, key: &str) -> Result<(), StoreError> {
         let path = self.path(key)?;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Io { path, source: error })
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::Io {
+                path,
+                source: error,
+            }),
             _ => Ok(()),
         }
     }
@@ -102,7 +108,10 @@ impl Directory {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(|source| StoreError::Io { path: path.to_owned(), source })
+            .map_err(|source| StoreError::Io {
+                path: path.to_owned(),
+                source,
+            })
     }
 }
 
@@ -148,7 +157,10 @@ impl Store for Directory {
         match persisted {
             Ok(_file) => Ok(Put::Created),
             Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Existed),
-            Err(failed) => Err(StoreError::Io { path, source: failed.error }),
+            Err(failed) => Err(StoreError::Io {
+                path,
+                source: failed.error,
+            }),
         }
     }
 
@@ -187,10 +199,17 @@ pub(super) fn walk(
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => return Err(StoreError::Io { path: directory, source }),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    path: directory,
+                    source,
+                });
+            }
         };
         for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             if metadata.is_dir() {
                 pending.push(entry.path());
             } else if metadata.is_file() && !visit(&entry.path(), &metadata) {
@@ -232,7 +251,10 @@ mod tests {
         assert_eq!(text(&directory, "v1/a/b").unwrap(), "first");
         assert_eq!(directory.head("v1/a/b").unwrap(), Some(5));
         assert_eq!(directory.list("v1/a").unwrap(), ["v1/a/b"]);
-        let mode = fs::metadata(root.path().join("v1/a/b")).unwrap().permissions().mode();
+        let mode = fs::metadata(root.path().join("v1/a/b"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o444);
         assert!(directory.list(STAGING).unwrap().is_empty());
     }
@@ -259,8 +281,20 @@ mod tests {
     fn keys_do_not_leave_the_root() {
         let root = tempfile::tempdir().unwrap();
         let directory = Directory::open(root.path()).unwrap();
-        for key in ["", "..", "v1/../x", "/etc/passwd", "v1//x", "v1/.x", "v1/a b", "v1/a\0"] {
-            assert!(matches!(directory.get(key), Err(StoreError::Key(_))), "{key:?}");
+        for key in [
+            "",
+            "..",
+            "v1/../x",
+            "/etc/passwd",
+            "v1//x",
+            "v1/.x",
+            "v1/a b",
+            "v1/a\0",
+        ] {
+            assert!(
+                matches!(directory.get(key), Err(StoreError::Key(_))),
+                "{key:?}"
+            );
         }
     }
 
@@ -268,6 +302,11 @@ mod tests {
     fn a_root_that_is_a_file_is_an_error_with_its_path() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Directory::open(file.path()).unwrap_err();
-        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&file.path().display().to_string()),
+            "{error}"
+        );
     }
 }

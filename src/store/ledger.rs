@@ -39,7 +39,11 @@ impl Item<'_> {
         // Line feeds cannot occur in any of the parts, so different items never meet.
         let text = [self.origin, self.name, self.version, self.file].join("\n");
         let hex = sha256(text.as_bytes()).hex();
-        format!("v1/ledger/{}/{}/{hex}", self.protocol, hex.get(..2).unwrap_or_default())
+        format!(
+            "v1/ledger/{}/{}/{hex}",
+            self.protocol,
+            hex.get(..2).unwrap_or_default()
+        )
     }
 }
 
@@ -79,7 +83,10 @@ pub struct Ledger {
 impl Ledger {
     /// Over that directory; new entries name `run`.
     pub fn new(directory: &Directory, run: &str) -> Self {
-        Self { directory: directory.clone(), run: run.to_owned() }
+        Self {
+            directory: directory.clone(),
+            run: run.to_owned(),
+        }
     }
 
     /// Compares with what was seen first, and notes it if nothing was.
@@ -97,10 +104,14 @@ impl Ledger {
             time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         };
         let path = self.directory.root().join(&key);
-        let text = serde_json::to_vec(&entry)
-            .map_err(|source| StoreError::Entry { path: path.clone(), source })?;
+        let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
+            path: path.clone(),
+            source,
+        })?;
         let mut staged = self.directory.stage()?;
-        staged.write_all(&text).map_err(|source| StoreError::Io { path, source })?;
+        staged
+            .write_all(&text)
+            .map_err(|source| StoreError::Io { path, source })?;
         match self.directory.put_if_absent(&key, staged)? {
             Put::Created => Ok(FirstSeen::New),
             Put::Existed => match self.entry(&key)? {
@@ -111,15 +122,23 @@ impl Ledger {
     }
 
     fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let Some(file) = self.directory.get(key)? else { return Ok(None) };
+        let Some(file) = self.directory.get(key)? else {
+            return Ok(None);
+        };
         let path = || self.directory.root().join(key);
         let mut text = Vec::new();
         file.take(ENTRY)
             .read_to_end(&mut text)
-            .map_err(|source| StoreError::Io { path: path(), source })?;
+            .map_err(|source| StoreError::Io {
+                path: path(),
+                source,
+            })?;
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|source| StoreError::Entry { path: path(), source })
+            .map_err(|source| StoreError::Entry {
+                path: path(),
+                source,
+            })
     }
 }
 
@@ -172,11 +191,26 @@ mod tests {
     #[test]
     fn each_part_of_the_item_counts() {
         let others = [
-            Item { protocol: "pypi", ..ITEM },
-            Item { origin: "https://other.invalid/", ..ITEM },
-            Item { name: "right", ..ITEM },
-            Item { version: "1.0.1", ..ITEM },
-            Item { file: "left.tgz", ..ITEM },
+            Item {
+                protocol: "pypi",
+                ..ITEM
+            },
+            Item {
+                origin: "https://other.invalid/",
+                ..ITEM
+            },
+            Item {
+                name: "right",
+                ..ITEM
+            },
+            Item {
+                version: "1.0.1",
+                ..ITEM
+            },
+            Item {
+                file: "left.tgz",
+                ..ITEM
+            },
         ];
         for other in others {
             assert_ne!(other.key(), ITEM.key());

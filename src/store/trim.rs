@@ -22,13 +22,20 @@ impl Directory {
     pub fn trim(&self, max_bytes: u64, max_age: Duration) -> Result<usize, StoreError> {
         let stamp = self.root().join(STAMP);
         let age = |metadata: &fs::Metadata| {
-            metadata.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
+            metadata
+                .modified()
+                .ok()
+                .and_then(|at| at.elapsed().ok())
+                .unwrap_or_default()
         };
         if fs::metadata(&stamp).is_ok_and(|metadata| age(&metadata) < DAY) {
             return Ok(0);
         }
         // Stamped first, so that runs that end at the same moment do not all walk the store.
-        fs::write(&stamp, b"").map_err(|source| StoreError::Io { path: stamp, source })?;
+        fs::write(&stamp, b"").map_err(|source| StoreError::Io {
+            path: stamp,
+            source,
+        })?;
 
         let mut removed = 0;
         let mut remove = |path: PathBuf| removed += usize::from(fs::remove_file(path).is_ok());
@@ -48,7 +55,9 @@ impl Directory {
             true
         })?;
         blobs.sort_unstable();
-        let oldest = SystemTime::now().checked_sub(max_age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let oldest = SystemTime::now()
+            .checked_sub(max_age)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
         let mut total: u64 = blobs.iter().map(|(_, size, _)| size).sum();
         for (modified, size, path) in blobs {
             if modified >= oldest && total <= max_bytes {

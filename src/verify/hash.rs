@@ -47,8 +47,9 @@ pub struct Hashing<S> {
 impl<S: Sink> Hashing<S> {
     /// Starts over `sink`. SHA-384 is computed only when one of the promises needs it.
     pub fn new<'a>(sink: S, promises: impl IntoIterator<Item = &'a Integrity>) -> Self {
-        let sha384 =
-            promises.into_iter().any(|promise| promise.algorithm() == Algorithm::Sha384);
+        let sha384 = promises
+            .into_iter()
+            .any(|promise| promise.algorithm() == Algorithm::Sha384);
         Self {
             sink,
             size: 0,
@@ -78,7 +79,9 @@ impl<S: Sink> Hashing<S> {
 
 impl<S> Hashing<S> {
     fn update(&mut self, chunk: &[u8]) {
-        self.size = self.size.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.size = self
+            .size
+            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.sha256.update(chunk);
         if let Some(sha384) = &mut self.sha384 {
             sha384.update(chunk);
@@ -90,7 +93,9 @@ impl<S> Hashing<S> {
         let digests = Digests {
             size: self.size,
             sha256: digest(Algorithm::Sha256, self.sha256.finalize().to_vec()),
-            sha384: self.sha384.map(|sha| digest(Algorithm::Sha384, sha.finalize().to_vec())),
+            sha384: self
+                .sha384
+                .map(|sha| digest(Algorithm::Sha384, sha.finalize().to_vec())),
             sha512: digest(Algorithm::Sha512, self.sha512.finalize().to_vec()),
         };
         (digests, self.sink)
@@ -107,11 +112,16 @@ impl Hashed<File> {
         let mut block = vec![0_u8; BLOCK];
         loop {
             let count = file.read_at(&mut block, hashing.size)?;
-            let Some(chunk) = block.get(..count).filter(|chunk| !chunk.is_empty()) else { break };
+            let Some(chunk) = block.get(..count).filter(|chunk| !chunk.is_empty()) else {
+                break;
+            };
             hashing.update(chunk);
         }
         let (digests, ()) = hashing.digests();
-        Ok(Self { content: file, digests })
+        Ok(Self {
+            content: file,
+            digests,
+        })
     }
 }
 
@@ -183,9 +193,16 @@ impl<C> Hashed<C> {
             compared = true;
         }
         if !compared {
-            return Err(Mismatch { promised: None, computed: None, size: self.digests.size });
+            return Err(Mismatch {
+                promised: None,
+                computed: None,
+                size: self.digests.size,
+            });
         }
-        Ok(Verified { content: self.content, digests: self.digests })
+        Ok(Verified {
+            content: self.content,
+            digests: self.digests,
+        })
     }
 }
 
@@ -254,7 +271,13 @@ mod tests {
         assert_eq!(verified.content(), b"abc");
         assert_eq!(verified.digests().size, 3);
         assert_eq!(verified.digests().sha256, sha256(b"abc"));
-        assert!(verified.digests().sha512.hex().starts_with("ddaf35a193617aba"));
+        assert!(
+            verified
+                .digests()
+                .sha512
+                .hex()
+                .starts_with("ddaf35a193617aba")
+        );
     }
 
     #[test]
@@ -289,6 +312,11 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"abc").unwrap();
         let promise = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
-        assert!(Hashed::read(file, [&promise]).unwrap().verify([&promise]).is_ok());
+        assert!(
+            Hashed::read(file, [&promise])
+                .unwrap()
+                .verify([&promise])
+                .is_ok()
+        );
     }
 }

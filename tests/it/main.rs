@@ -1,2 +1,5 @@
 //! Table of contents of the black-box suite: every test runs the real binary.
-#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up must fail")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up must fail"
+)]

@@ -89,20 +89,27 @@ pub(super) fn expectations(url: &Url, body: &[u8]) -> Result<Vec<Expected>, Prot
     let malformed = |reason: String| ProtocolError::Malformed(reason);
     let document: Document<'_> =
         serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    let name = document.name.ok_or_else(|| malformed("it has no `name`".to_owned()))?.0;
+    let name = document
+        .name
+        .ok_or_else(|| malformed("it has no `name`".to_owned()))?
+        .0;
     let stated_in = redact_url(url);
     let mut expected = Vec::new();
     if let (Some(version), Some(dist)) = (document.version, document.dist) {
         expected.push(one(&name, &version.0, Some(dist), &stated_in)?);
     }
-    let Some(versions) = document.versions else { return Ok(expected) };
+    let Some(versions) = document.versions else {
+        return Ok(expected);
+    };
     expected.reserve_exact(versions.0.len());
     for (key, entry) in versions.0 {
-        let agrees = |stated: Option<Text<'_>>, with: &str| {
-            stated.is_none_or(|stated| stated.0 == with)
-        };
+        let agrees =
+            |stated: Option<Text<'_>>, with: &str| stated.is_none_or(|stated| stated.0 == with);
         if !agrees(entry.name, &name) || !agrees(entry.version, &key.0) {
-            return Err(malformed(format!("the entry of version `{}` is for another", key.0)));
+            return Err(malformed(format!(
+                "the entry of version `{}` is for another",
+                key.0
+            )));
         }
         expected.push(one(&name, &key.0, entry.dist, &stated_in)?);
     }
@@ -131,7 +138,9 @@ fn one(
             }
             (None, Some(text)) => {
                 let digest = Digest::from_hex(Algorithm::Sha1, &text.0);
-                Some(Integrity::of(digest.map_err(|_invalid| malformed("shasum", &text.0))?))
+                Some(Integrity::of(
+                    digest.map_err(|_invalid| malformed("shasum", &text.0))?,
+                ))
             }
             (None, None) => None,
         };
@@ -156,7 +165,10 @@ mod tests {
                           j2zMVtF3vkkPNK5bDMJtVFcp9Q==";
 
     fn read(text: &str) -> Result<Vec<Expected>, ProtocolError> {
-        expectations(&Url::parse("https://u:p@registry.invalid/left").unwrap(), text.as_bytes())
+        expectations(
+            &Url::parse("https://u:p@registry.invalid/left").unwrap(),
+            text.as_bytes(),
+        )
     }
 
     #[test]
@@ -172,11 +184,21 @@ mod tests {
         .unwrap();
         assert_eq!(found.len(), 4);
         assert_eq!(found[0].integrity.as_ref().unwrap().to_string(), SHA512);
-        assert_eq!(found[0].url.as_ref().unwrap().path(), "/left/-/left-1.0.0.tgz");
+        assert_eq!(
+            found[0].url.as_ref().unwrap().path(),
+            "/left/-/left-1.0.0.tgz"
+        );
         assert_eq!(found[0].stated_in, "https://registry.invalid/left");
-        assert_eq!(found[1].integrity.as_ref().unwrap().algorithm(), Algorithm::Sha1);
+        assert_eq!(
+            found[1].integrity.as_ref().unwrap().algorithm(),
+            Algorithm::Sha1
+        );
         assert!(found[2].integrity.is_none() && found[3].integrity.is_none());
-        assert!(found.iter().all(|one| one.name == "left" && one.anchor == Anchor::Index));
+        assert!(
+            found
+                .iter()
+                .all(|one| one.name == "left" && one.anchor == Anchor::Index)
+        );
     }
 
     #[test]
@@ -191,13 +213,22 @@ mod tests {
 
     #[test]
     fn an_unpublished_package_names_nothing() {
-        assert!(read(r#"{"name":"left","time":{"unpublished":{}}}"#).unwrap().is_empty());
+        assert!(
+            read(r#"{"name":"left","time":{"unpublished":{}}}"#)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn what_the_client_would_take_for_no_digest_is_malformed() {
         for text in [
-            "", "[]", "null", "<html>", "{}", r#"{"name":"left","versions":[]}"#,
+            "",
+            "[]",
+            "null",
+            "<html>",
+            "{}",
+            r#"{"name":"left","versions":[]}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"integrity":""}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"integrity":"sha512-"}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"integrity":7}}}}"#,

@@ -20,7 +20,10 @@ pub(super) fn classify(method: &Method, base: &Url, url: &Url) -> Class {
 }
 
 fn read(method: &Method, base: &Url, url: &Url) -> Result<Class, &'static str> {
-    let path = url.path().strip_prefix(base.path()).ok_or("the address is not below the registry")?;
+    let path = url
+        .path()
+        .strip_prefix(base.path())
+        .ok_or("the address is not below the registry")?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("no address of the registry protocol has a query");
     }
@@ -73,8 +76,12 @@ fn service(method: &Method, segments: &[&str]) -> Result<Class, &'static str> {
 
 /// The package name at the head of the segments, and what follows it.
 fn package<'a, 'b>(segments: &'b [&'a str]) -> Result<(String, &'b [&'a str]), &'static str> {
-    let (first, rest) = segments.split_first().ok_or("the address names no package")?;
-    let scoped = first.strip_prefix('@').or_else(|| first.strip_prefix("%40"));
+    let (first, rest) = segments
+        .split_first()
+        .ok_or("the address names no package")?;
+    let scoped = first
+        .strip_prefix('@')
+        .or_else(|| first.strip_prefix("%40"));
     let Some(scoped) = scoped else {
         part(first)?;
         return bounded((*first).to_owned(), rest);
@@ -99,7 +106,11 @@ fn bounded<'a, 'b>(
     name: String,
     rest: &'b [&'a str],
 ) -> Result<(String, &'b [&'a str]), &'static str> {
-    if name.len() > NAME { Err("the package name is too long") } else { Ok((name, rest)) }
+    if name.len() > NAME {
+        Err("the package name is too long")
+    } else {
+        Ok((name, rest))
+    }
 }
 
 /// One part of a package name, as published names have it, upper case of old ones included.
@@ -121,11 +132,15 @@ fn is_version(text: &str) -> bool {
     let decoded = text.replace("%2B", "+").replace("%2b", "+");
     !decoded.is_empty()
         && !decoded.starts_with('.')
-        && decoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+".contains(&byte))
+        && decoded
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+".contains(&byte))
 }
 
 fn artifact(name: String, file: &str) -> Result<Class, &'static str> {
-    let stem = file.strip_suffix(".tgz").ok_or("an artifact of this registry ends in `.tgz`")?;
+    let stem = file
+        .strip_suffix(".tgz")
+        .ok_or("an artifact of this registry ends in `.tgz`")?;
     if !is_version(stem) {
         return Err("the file name has characters that no artifact has");
     }
@@ -155,31 +170,50 @@ mod tests {
     }
 
     fn index(name: &str) -> Class {
-        Class::Index { name: name.to_owned() }
+        Class::Index {
+            name: name.to_owned(),
+        }
     }
 
     fn tarball(name: &str, version: Option<&str>) -> Class {
-        Class::Artifact { name: name.to_owned(), version: version.map(str::to_owned) }
+        Class::Artifact {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+        }
     }
 
     #[test]
     fn packuments_and_version_documents_are_indexes() {
         assert_eq!(get("left"), index("left"));
         assert_eq!(get("JSONStream"), index("JSONStream"));
-        for path in ["@scope%2fname", "@scope%2Fname", "@scope/name", "%40scope%2fname"] {
+        for path in [
+            "@scope%2fname",
+            "@scope%2Fname",
+            "@scope/name",
+            "%40scope%2fname",
+        ] {
             assert_eq!(get(path), index("@scope/name"), "{path}");
         }
         assert_eq!(get("left/1.0.0"), index("left"));
         assert_eq!(get("left/latest"), index("left"));
-        assert_eq!(get("@scope%2fname/1.0.0-rc.1%2Bbuild"), index("@scope/name"));
+        assert_eq!(
+            get("@scope%2fname/1.0.0-rc.1%2Bbuild"),
+            index("@scope/name")
+        );
         assert_eq!(get("@scope/name/1.0.0"), index("@scope/name"));
     }
 
     #[test]
     fn tarballs_are_artifacts() {
         assert_eq!(get("left/-/left-1.0.0.tgz"), tarball("left", Some("1.0.0")));
-        assert_eq!(get("left-pad/-/left-pad-1.0.0-2.tgz"), tarball("left-pad", Some("1.0.0-2")));
-        assert_eq!(get("left/-/left-1.0.0%2Bb.tgz"), tarball("left", Some("1.0.0+b")));
+        assert_eq!(
+            get("left-pad/-/left-pad-1.0.0-2.tgz"),
+            tarball("left-pad", Some("1.0.0-2"))
+        );
+        assert_eq!(
+            get("left/-/left-1.0.0%2Bb.tgz"),
+            tarball("left", Some("1.0.0+b"))
+        );
         assert_eq!(get("left/-/other-1.0.0.tgz"), tarball("left", None));
         assert_eq!(get("left/-/left-evil-1.0.0.tgz"), tarball("left", None));
         for path in [
@@ -197,9 +231,18 @@ mod tests {
         assert_eq!(get("-/package/@scope%2fname/dist-tags"), Class::Metadata);
         assert_eq!(get("-/npm/v1/keys"), Class::Metadata);
         assert_eq!(get("-/npm/v1/attestations/left@1.0.0"), Class::Metadata);
-        assert_eq!(get("-/npm/v1/attestations/@scope%2fname@1.0.0"), Class::Metadata);
-        assert_eq!(get("-/npm/v1/attestations/@scope/name@1.0.0"), Class::Metadata);
-        for path in ["-/npm/v1/security/advisories/bulk", "-/npm/v1/security/audits/quick"] {
+        assert_eq!(
+            get("-/npm/v1/attestations/@scope%2fname@1.0.0"),
+            Class::Metadata
+        );
+        assert_eq!(
+            get("-/npm/v1/attestations/@scope/name@1.0.0"),
+            Class::Metadata
+        );
+        for path in [
+            "-/npm/v1/security/advisories/bulk",
+            "-/npm/v1/security/audits/quick",
+        ] {
             assert_eq!(with(&Method::POST, path), Class::Audit);
             assert!(matches!(get(path), Class::Refused(_)));
         }
@@ -208,19 +251,59 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for path in [
-            "", "-", "-/", "-/whoami", "-/v1/search", "-/user/org.couchdb.user:me", "-/v1/login",
-            "-/npm/v1/tokens", "-/npm/v1/attestations/left", "-/npm/v1/attestations/",
-            "@scope", "@scope/", "@/name", "@scope%2f", "@%2fname", "left/", "left//1.0.0",
-            "left/-/", "left/-/left-1.0.0.zip", "left/-/a/left-1.0.0.tgz", "left/1.0.0/x",
-            "le%2fft", "left%2f1.0.0", "left%00", "left%252f", ".left", "%2e%2e%2fleft",
-            "@scope%2fna%2fme", "left?write=true", "left/-/left-1.0.0.tgz?x", "a b",
-            "left/-rev/1-abc", "left/-/%2e%2e%2fx.tgz", "@scope/name/-/@other/name-1.0.0.tgz",
+            "",
+            "-",
+            "-/",
+            "-/whoami",
+            "-/v1/search",
+            "-/user/org.couchdb.user:me",
+            "-/v1/login",
+            "-/npm/v1/tokens",
+            "-/npm/v1/attestations/left",
+            "-/npm/v1/attestations/",
+            "@scope",
+            "@scope/",
+            "@/name",
+            "@scope%2f",
+            "@%2fname",
+            "left/",
+            "left//1.0.0",
+            "left/-/",
+            "left/-/left-1.0.0.zip",
+            "left/-/a/left-1.0.0.tgz",
+            "left/1.0.0/x",
+            "le%2fft",
+            "left%2f1.0.0",
+            "left%00",
+            "left%252f",
+            ".left",
+            "%2e%2e%2fleft",
+            "@scope%2fna%2fme",
+            "left?write=true",
+            "left/-/left-1.0.0.tgz?x",
+            "a b",
+            "left/-rev/1-abc",
+            "left/-/%2e%2e%2fx.tgz",
+            "@scope/name/-/@other/name-1.0.0.tgz",
         ] {
-            assert!(matches!(get(path), Class::Refused(_)), "{path:?} gave {:?}", get(path));
+            assert!(
+                matches!(get(path), Class::Refused(_)),
+                "{path:?} gave {:?}",
+                get(path)
+            );
         }
-        for method in [Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+        for method in [
+            Method::PUT,
+            Method::POST,
+            Method::DELETE,
+            Method::PATCH,
+            Method::OPTIONS,
+        ] {
             assert!(matches!(with(&method, "left"), Class::Refused(_)));
-            assert!(matches!(with(&method, "left/-/left-1.0.0.tgz"), Class::Refused(_)));
+            assert!(matches!(
+                with(&method, "left/-/left-1.0.0.tgz"),
+                Class::Refused(_)
+            ));
         }
         let long = "x".repeat(NAME + 1);
         assert!(matches!(get(&long), Class::Refused(_)));

@@ -81,7 +81,9 @@ impl Trust {
                 found = true;
             }
             if !found {
-                return Err(TrustError::Anchor("no certificate in the PEM text".to_owned()));
+                return Err(TrustError::Anchor(
+                    "no certificate in the PEM text".to_owned(),
+                ));
             }
         }
         trust.configured = trust.certificates.len();
@@ -94,7 +96,9 @@ impl Trust {
     }
 
     fn add(&mut self, certificate: CertificateDer<'static>) -> bool {
-        let added = Arc::make_mut(&mut self.roots).add(certificate.clone()).is_ok();
+        let added = Arc::make_mut(&mut self.roots)
+            .add(certificate.clone())
+            .is_ok();
         if added {
             self.certificates.push(certificate);
         }
@@ -129,11 +133,15 @@ pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
                 format!("the certificate is not valid yet: {reason}"),
                 Some("check the clock of this machine"),
             ),
-            CertificateError::UnknownIssuer => {
-                ("the certificate's issuer is not trusted: unknown issuer".to_owned(), Some(ISSUER))
-            }
+            CertificateError::UnknownIssuer => (
+                "the certificate's issuer is not trusted: unknown issuer".to_owned(),
+                Some(ISSUER),
+            ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                (format!("the certificate is for another name: {reason}"), None)
+                (
+                    format!("the certificate is for another name: {reason}"),
+                    None,
+                )
             }
             other => (format!("the certificate was refused: {other}"), None),
         },

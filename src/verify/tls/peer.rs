@@ -41,9 +41,9 @@ impl Trust {
                 .to_owned(),
             leaf: sha256(leaf_der),
             leaf_key: sha256(leaf.public_key().raw),
-            anchor: anchor.map(|index| self.certificates.get(index)).map(|der| {
-                sha256(der.map(AsRef::as_ref).unwrap_or_default())
-            }),
+            anchor: anchor
+                .map(|index| self.certificates.get(index))
+                .map(|der| sha256(der.map(AsRef::as_ref).unwrap_or_default())),
             anchor_subject: anchor
                 .and_then(|index| self.certificates.get(index))
                 .and_then(|der| X509Certificate::from_der(der).ok())
@@ -58,7 +58,11 @@ impl Trust {
         let sent: Vec<_> = chain
             .iter()
             .take(CHAIN)
-            .filter_map(|der| X509Certificate::from_der(der).ok().map(|(_, parsed)| parsed))
+            .filter_map(|der| {
+                X509Certificate::from_der(der)
+                    .ok()
+                    .map(|(_, parsed)| parsed)
+            })
             .collect();
         let mut current = leaf;
         for _ in 0..CHAIN {
@@ -68,7 +72,9 @@ impl Trust {
             current = sent.iter().find(|candidate| {
                 candidate.subject().as_raw() == current.issuer().as_raw()
                     && candidate.tbs_certificate.as_ref() != current.tbs_certificate.as_ref()
-                    && current.verify_signature(Some(candidate.public_key())).is_ok()
+                    && current
+                        .verify_signature(Some(candidate.public_key()))
+                        .is_ok()
             })?;
         }
         None
@@ -77,16 +83,22 @@ impl Trust {
     /// The anchor that signed `certificate`.
     fn issuer(&self, certificate: &X509Certificate<'_>) -> Option<usize> {
         let name = contents(certificate.issuer().as_raw())?;
-        self.roots.roots.iter().enumerate().position(|(index, anchor)| {
-            anchor.subject.as_ref() == name
-                && self
-                    .certificates
-                    .get(index)
-                    .and_then(|der| X509Certificate::from_der(der).ok())
-                    .is_some_and(|(_, parsed)| {
-                        certificate.verify_signature(Some(parsed.public_key())).is_ok()
-                    })
-        })
+        self.roots
+            .roots
+            .iter()
+            .enumerate()
+            .position(|(index, anchor)| {
+                anchor.subject.as_ref() == name
+                    && self
+                        .certificates
+                        .get(index)
+                        .and_then(|der| X509Certificate::from_der(der).ok())
+                        .is_some_and(|(_, parsed)| {
+                            certificate
+                                .verify_signature(Some(parsed.public_key()))
+                                .is_ok()
+                        })
+            })
     }
 
     fn class(&self, index: usize) -> AnchorClass {
@@ -94,10 +106,15 @@ impl Trust {
             public.subject == own.subject
                 && public.subject_public_key_info == own.subject_public_key_info
         };
-        let Some(own) = self.roots.roots.get(index) else { return AnchorClass::SystemOnly };
+        let Some(own) = self.roots.roots.get(index) else {
+            return AnchorClass::SystemOnly;
+        };
         if index < self.configured {
             AnchorClass::UserConfigured
-        } else if webpki_roots::TLS_SERVER_ROOTS.iter().any(|public| same(public, own)) {
+        } else if webpki_roots::TLS_SERVER_ROOTS
+            .iter()
+            .any(|public| same(public, own))
+        {
             AnchorClass::PublicWeb
         } else {
             AnchorClass::SystemOnly

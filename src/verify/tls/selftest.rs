@@ -70,7 +70,9 @@ pub fn self_test() -> Result<(), SelfTestError> {
     let key = KeyPair::generate().map_err(SelfTestError::Certificate)?;
 
     let mut roots = RootCertStore::empty();
-    roots.add(trusted.certificate.der().clone()).map_err(SelfTestError::Library)?;
+    roots
+        .add(trusted.certificate.der().clone())
+        .map_err(SelfTestError::Library)?;
     let client = Arc::new(client_config(Arc::new(roots)).map_err(SelfTestError::Library)?);
 
     let leaf = |name: &str, year: i32, issuer: Option<&Authority>| {
@@ -126,7 +128,10 @@ fn authority(name: &str) -> Result<Authority, SelfTestError> {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        Ok(Authority { issuer: Issuer::new(params, key), certificate })
+        Ok(Authority {
+            issuer: Issuer::new(params, key),
+            certificate,
+        })
     };
     make().map_err(SelfTestError::Certificate)
 }
@@ -148,12 +153,14 @@ fn shake_hands(
     let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
-            builder.with_no_client_auth().with_single_cert(vec![certificate], key.into())
+            builder
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate], key.into())
         })
         .map_err(SelfTestError::Library)?;
     let mut server = ServerConnection::new(Arc::new(server)).map_err(SelfTestError::Library)?;
-    let mut client = ClientConnection::new(Arc::clone(client), server_name())
-        .map_err(SelfTestError::Library)?;
+    let mut client =
+        ClientConnection::new(Arc::clone(client), server_name()).map_err(SelfTestError::Library)?;
     for _ in 0..ROUNDS {
         let mut flight = Vec::new();
         while client.wants_write() && client.write_tls(&mut flight).is_ok() {}
@@ -176,11 +183,9 @@ fn shake_hands(
     Ok(Err(rustls::Error::HandshakeNotComplete))
 }
 
-fn offer_tls_1_1(
-    client: &Arc<ClientConfig>,
-) -> Result<Result<(), rustls::Error>, SelfTestError> {
-    let mut client = ClientConnection::new(Arc::clone(client), server_name())
-        .map_err(SelfTestError::Library)?;
+fn offer_tls_1_1(client: &Arc<ClientConfig>) -> Result<Result<(), rustls::Error>, SelfTestError> {
+    let mut client =
+        ClientConnection::new(Arc::clone(client), server_name()).map_err(SelfTestError::Library)?;
     let mut flight = Vec::new();
     while client.wants_write() && client.write_tls(&mut flight).is_ok() {}
     let mut answer = TLS_1_1;
@@ -206,12 +211,16 @@ mod tests {
             .signed_by(&key, &trusted.issuer)
             .unwrap();
         let mut roots = RootCertStore::empty();
-        roots.add(authority("b").unwrap().certificate.der().clone()).unwrap();
+        roots
+            .add(authority("b").unwrap().certificate.der().clone())
+            .unwrap();
         let client = Arc::new(client_config(Arc::new(roots)).unwrap());
         let verdict = shake_hands(&client, certificate.der().clone(), &key).unwrap();
         assert!(matches!(
             verdict,
-            Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer
+            ))
         ));
     }
 }
