@@ -5,6 +5,7 @@
 //! after the record exists ends in a sealed record; what happens before is said on standard error.
 //! Threads only; the async part is the proxy's own process.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -93,13 +94,21 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
 
-/// Prints what deserves a line while it happens.
-fn live(event: &Event) {
-    if let Event::Found(finding) = event
-        && finding.code.severity() != Severity::Note
-    {
-        say(&render(finding));
-    }
+/// Findings that are printed while they happen; the record has all.
+const PRINTED: usize = 20;
+
+/// Prints what deserves a line while it happens, each once.
+fn live() -> record::Observer {
+    let mut printed = HashSet::new();
+    Box::new(move |event| {
+        if let Event::Found(finding) = event
+            && finding.code.severity() != Severity::Note
+            && printed.len() < PRINTED
+            && printed.insert(finding.clone())
+        {
+            say(&render(finding));
+        }
+    })
 }
 
 /// What the confined part of a run left behind.
@@ -119,7 +128,7 @@ impl Run {
             Some(record) => record.clone(),
             None => places::record(&self.environment, &self.id.simple().to_string())?,
         };
-        let recorder = Recorder::start(&place, Box::new(live)).map_err(|e| e.finding())?;
+        let recorder = Recorder::start(&place, live()).map_err(|e| e.finding())?;
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),

@@ -297,7 +297,12 @@ fn describe(name: &str, arguments: &[u64; 6]) -> String {
     let [first, second, third, ..] = *arguments;
     let low = |value: u64| value & u64::from(u32::MAX);
     match name {
-        "socket" => format!("socket({}, {}, {})", low(first), low(second), low(third)),
+        "socket" => format!(
+            "socket({}, {}, {})",
+            family(low(first)),
+            kind(low(second) & 0xf),
+            low(third)
+        ),
         "kill" | "tgkill" | "rt_sigqueueinfo" => format!("{name}({})", low(first).cast_signed()),
         "ioctl" | "fcntl" => format!("{name}(_, {:#x})", low(second)),
         "setsockopt" => format!("setsockopt(_, {}, {})", low(second), low(third)),
@@ -305,4 +310,29 @@ fn describe(name: &str, arguments: &[u64; 6]) -> String {
         "clone" => format!("clone({:#x})", low(first)),
         _ => name.to_owned(),
     }
+}
+
+fn family(number: u64) -> String {
+    let name = match i32::try_from(number).unwrap_or(-1) {
+        libc::AF_UNIX => "AF_UNIX",
+        libc::AF_INET => "AF_INET",
+        libc::AF_INET6 => "AF_INET6",
+        libc::AF_NETLINK => "AF_NETLINK",
+        libc::AF_PACKET => "AF_PACKET",
+        libc::AF_ALG => "AF_ALG",
+        libc::AF_VSOCK => "AF_VSOCK",
+        other => return format!("family {other}"),
+    };
+    name.to_owned()
+}
+
+fn kind(number: u64) -> String {
+    let name = match i32::try_from(number).unwrap_or(-1) {
+        libc::SOCK_STREAM => "SOCK_STREAM",
+        libc::SOCK_DGRAM => "SOCK_DGRAM",
+        libc::SOCK_RAW => "SOCK_RAW",
+        libc::SOCK_SEQPACKET => "SOCK_SEQPACKET",
+        other => return format!("type {other}"),
+    };
+    name.to_owned()
 }

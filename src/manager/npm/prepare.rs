@@ -597,6 +597,7 @@ impl<'a> Facts<'a> {
             });
         }
         Ok(FileGuard {
+            pinned: Vec::new(),
             runtime_roots,
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
