@@ -1,2 +1,11 @@
 //! Table of contents of the black-box suite: every test runs the real binary.
-#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up must fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot set itself up must fail"
+)]
+
+mod registry;
