@@ -119,7 +119,10 @@ pub struct Refusal {
 
 impl From<Finding> for Refusal {
     fn from(finding: Finding) -> Self {
-        Self { findings: vec![finding], events: Vec::new() }
+        Self {
+            findings: vec![finding],
+            events: Vec::new(),
+        }
     }
 }
 

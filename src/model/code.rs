@@ -212,14 +212,21 @@ mod tests {
         let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
         assert_eq!(names.len(), Code::ALL.len());
         for name in names {
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
+            assert!(
+                name.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_violation_names_a_control() {
         for code in Code::ALL {
-            assert_eq!(code.severity() == Severity::Violation, code.control().is_some(), "{code:?}");
+            assert_eq!(
+                code.severity() == Severity::Violation,
+                code.control().is_some(),
+                "{code:?}"
+            );
         }
     }
 }

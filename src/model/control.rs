@@ -12,7 +12,10 @@ impl ControlId {
     /// Control `4.number`; numbers outside 1..=19 are a programming error caught at compile time
     /// when used in a constant.
     pub const fn new(number: u8) -> Self {
-        assert!(number >= 1 && number <= 19, "chapter V4 has controls 1 to 19");
+        assert!(
+            number >= 1 && number <= 19,
+            "chapter V4 has controls 1 to 19"
+        );
         Self(number)
     }
 

@@ -56,9 +56,15 @@ impl Algorithm {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512]
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        [
+            Self::Md5,
+            Self::Sha1,
+            Self::Sha256,
+            Self::Sha384,
+            Self::Sha512,
+        ]
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
     }
 }
 
@@ -110,7 +116,12 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.algorithm.name(), STANDARD.encode(&self.bytes))
+        write!(
+            f,
+            "{}-{}",
+            self.algorithm.name(),
+            STANDARD.encode(&self.bytes)
+        )
     }
 }
 
@@ -126,12 +137,14 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         // Options after `?` are allowed by SRI and carry no meaning for verification.
         let value = text.split('?').next().unwrap_or_default();
-        let (name, encoded) =
-            value.split_once('-').ok_or_else(|| DigestError::Algorithm(text.to_owned()))?;
+        let (name, encoded) = value
+            .split_once('-')
+            .ok_or_else(|| DigestError::Algorithm(text.to_owned()))?;
         let algorithm =
             Algorithm::from_name(name).ok_or_else(|| DigestError::Algorithm(text.to_owned()))?;
-        let bytes =
-            STANDARD.decode(encoded).map_err(|_source| DigestError::Length(text.to_owned()))?;
+        let bytes = STANDARD
+            .decode(encoded)
+            .map_err(|_source| DigestError::Length(text.to_owned()))?;
         Self::new(algorithm, bytes).map_err(|_source| DigestError::Length(text.to_owned()))
     }
 }
@@ -144,7 +157,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -180,13 +195,19 @@ impl Integrity {
 
     /// The strongest algorithm present.
     pub fn algorithm(&self) -> Algorithm {
-        self.0.iter().map(Digest::algorithm).max().unwrap_or(Algorithm::Md5)
+        self.0
+            .iter()
+            .map(Digest::algorithm)
+            .max()
+            .unwrap_or(Algorithm::Md5)
     }
 
     /// The digests of the strongest algorithm: a content must match one of them.
     pub fn deciding(&self) -> impl Iterator<Item = &Digest> {
         let algorithm = self.algorithm();
-        self.0.iter().filter(move |digest| digest.algorithm() == algorithm)
+        self.0
+            .iter()
+            .filter(move |digest| digest.algorithm() == algorithm)
     }
 
     /// Whether `computed` satisfies this integrity. False when the algorithm is not the deciding
@@ -199,7 +220,9 @@ impl Integrity {
     /// deciding algorithms differ, so that only the bytes can tell.
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.algorithm() != other.algorithm()
-            || self.deciding().any(|digest| other.deciding().any(|theirs| theirs == digest))
+            || self
+                .deciding()
+                .any(|digest| other.deciding().any(|theirs| theirs == digest))
     }
 }
 

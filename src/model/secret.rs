@@ -56,6 +56,9 @@ mod tests {
     fn credentials_are_not_shown() {
         let url = Url::parse("https://user:pw@registry.invalid/p?token=abc#x").unwrap();
         assert_eq!(redact_url(&url), "https://registry.invalid/p");
-        assert_eq!(format!("{:?} {}", Secret::new("t".into()), Secret::new("t".into())), "*** ***");
+        assert_eq!(
+            format!("{:?} {}", Secret::new("t".into()), Secret::new("t".into())),
+            "*** ***"
+        );
     }
 }

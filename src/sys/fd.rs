@@ -30,7 +30,11 @@ pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Sets or clears close-on-exec.
 pub fn set_inheritable(fd: BorrowedFd<'_>, inheritable: bool) -> io::Result<()> {
-    let flags = if inheritable { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    let flags = if inheritable {
+        FdFlag::empty()
+    } else {
+        FdFlag::FD_CLOEXEC
+    };
     fcntl(fd, FcntlArg::F_SETFD(flags))?;
     Ok(())
 }
@@ -40,7 +44,13 @@ pub fn send(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> io::Result<()
     let payload = [IoSlice::new(b"f")];
     let descriptors = [descriptor.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(socket.as_raw_fd(), &payload, &message, MsgFlags::MSG_NOSIGNAL, None)?;
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &payload,
+        &message,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
     Ok(())
 }
 
@@ -68,12 +78,18 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     if message.bytes == 0 {
         return Ok(None);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "message without a descriptor"))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "message without a descriptor",
+    ))
 }
 
 /// A memory file with this content that nobody can change, grow, shrink or unseal any more.
 pub fn sealed(content: &[u8]) -> io::Result<OwnedFd> {
-    let memory = memfd_create(c"v4run", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let memory = memfd_create(
+        c"v4run",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?;
     let mut file = File::from(memory);
     file.write_all(content)?;
     let seals = SealFlag::F_SEAL_WRITE
@@ -95,9 +111,13 @@ mod tests {
 
     #[test]
     fn descriptors_cross_a_socket_and_the_end_is_seen() {
-        let (near, far) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .unwrap();
+        let (near, far) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .unwrap();
         send(near.as_fd(), sealed(b"content").unwrap().as_fd()).unwrap();
         let mut file = File::from(receive(far.as_fd()).unwrap().unwrap());
         file.rewind().unwrap();
@@ -111,7 +131,10 @@ mod tests {
     #[test]
     fn sealed_memory_cannot_be_changed() {
         let mut file = File::from(sealed(b"content").unwrap());
-        assert_eq!(file.write(b"x").unwrap_err().raw_os_error(), Some(libc::EPERM));
+        assert_eq!(
+            file.write(b"x").unwrap_err().raw_os_error(),
+            Some(libc::EPERM)
+        );
         assert!(file.set_len(0).is_err());
     }
 }

@@ -4,6 +4,9 @@
 //! operation a block, each with the reason why it is sound. Everything else in the crate calls
 //! these functions or the safe ones of `nix`.
 
-#![allow(unsafe_code, reason = "the one home of unsafe code; see the module documentation")]
+#![allow(
+    unsafe_code,
+    reason = "the one home of unsafe code; see the module documentation"
+)]
 
 pub mod fd;

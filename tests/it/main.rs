@@ -8,4 +8,14 @@
     reason = "a test that cannot set itself up must fail"
 )]
 
+mod attack;
+mod code;
+mod exec;
+mod files;
+mod install_npm;
+mod network;
+mod process;
+mod project;
 mod registry;
+mod run;
+mod sentinel;

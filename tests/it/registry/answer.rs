@@ -49,9 +49,11 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
         None => Answer::Response(healthy(shared, seen, &route, &base)),
         Some(What::Reset) => Answer::Reset,
         Some(What::Status(code)) => Answer::Response(status(code, "told to refuse")),
-        Some(What::Bytes(bytes)) => {
-            Answer::Response(ok("application/octet-stream").body(Reply::whole(bytes)).unwrap())
-        }
+        Some(What::Bytes(bytes)) => Answer::Response(
+            ok("application/octet-stream")
+                .body(Reply::whole(bytes))
+                .unwrap(),
+        ),
         Some(What::Redirect(target)) => {
             let location = format!("{}{}", target.trim_end_matches('/'), seen.path);
             let response = Response::builder().status(302).header("location", location);
@@ -100,7 +102,11 @@ fn next_fault(shared: &Shared, route: &Route) -> Option<What> {
 }
 
 fn route(path: &str) -> Route {
-    let path = path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let path = path
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('/');
     let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
     if path.starts_with("-/npm/v1/security/") {
         return Route::Advisories;
@@ -131,13 +137,19 @@ fn content(shared: &Shared, route: &Route, base: &str, seen: &Seen) -> Vec<u8> {
     let held = shared.held.lock().unwrap();
     match route {
         Route::Packument(name) => held.get(name).map_or_else(Vec::new, |versions| {
-            let short = seen.header("accept").is_some_and(|accept| accept.contains(ABBREVIATED));
+            let short = seen
+                .header("accept")
+                .is_some_and(|accept| accept.contains(ABBREVIATED));
             serde_json::to_vec(&packument(name, versions, base, short)).unwrap()
         }),
         Route::Version(name, version) => {
             let found = held.get(name).and_then(|versions| {
                 let latest = versions.keys().next_back().cloned().unwrap_or_default();
-                versions.get(if version == "latest" { &latest } else { version })
+                versions.get(if version == "latest" {
+                    &latest
+                } else {
+                    version
+                })
             });
             found.map_or_else(Vec::new, |held| {
                 serde_json::to_vec(&manifest(held, base, false)).unwrap()
@@ -149,9 +161,9 @@ fn content(shared: &Shared, route: &Route, base: &str, seen: &Seen) -> Vec<u8> {
         Route::Tarball(name, file) => held
             .get(name)
             .and_then(|versions| {
-                versions.values().find(|held| {
-                    held.published.path().rsplit('/').next() == Some(file.as_str())
-                })
+                versions
+                    .values()
+                    .find(|held| held.published.path().rsplit('/').next() == Some(file.as_str()))
             })
             .map_or_else(Vec::new, |held| held.published.tarball.clone()),
         Route::Advisories => serde_json::to_vec(&*shared.advisories.lock().unwrap()).unwrap(),
@@ -163,7 +175,10 @@ fn healthy(shared: &Shared, seen: &Seen, route: &Route, base: &str) -> Response<
     let writes = !matches!(seen.method.as_str(), "GET" | "HEAD");
     if writes && !matches!(route, Route::Advisories) {
         // A registry that takes anything: whether a write arrives is what the tests look at.
-        return ok("application/json").status(201).body(Reply::whole(b"{}".to_vec())).unwrap();
+        return ok("application/json")
+            .status(201)
+            .body(Reply::whole(b"{}".to_vec()))
+            .unwrap();
     }
     let body = content(shared, route, base, seen);
     if body.is_empty() {
@@ -172,7 +187,9 @@ fn healthy(shared: &Shared, seen: &Seen, route: &Route, base: &str) -> Response<
     let kind = match route {
         Route::Tarball(..) => "application/octet-stream",
         Route::Packument(_)
-            if seen.header("accept").is_some_and(|accept| accept.contains(ABBREVIATED)) =>
+            if seen
+                .header("accept")
+                .is_some_and(|accept| accept.contains(ABBREVIATED)) =>
         {
             ABBREVIATED
         }
@@ -187,14 +204,21 @@ fn healthy(shared: &Shared, seen: &Seen, route: &Route, base: &str) -> Response<
         let response = Response::builder().status(304).header("etag", tag);
         return response.body(Reply::whole(Vec::new())).unwrap();
     }
-    let response = ok(kind).header("etag", tag).header("vary", "accept, accept-encoding");
+    let response = ok(kind)
+        .header("etag", tag)
+        .header("vary", "accept, accept-encoding");
     let packed = matches!(route, Route::Packument(_))
-        && seen.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
+        && seen
+            .header("accept-encoding")
+            .is_some_and(|accepted| accepted.contains("gzip"));
     if packed {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&body).unwrap();
         let body = encoder.finish().unwrap();
-        return response.header("content-encoding", "gzip").body(Reply::whole(body)).unwrap();
+        return response
+            .header("content-encoding", "gzip")
+            .body(Reply::whole(body))
+            .unwrap();
     }
     response.body(Reply::whole(body)).unwrap()
 }
@@ -205,7 +229,9 @@ fn ok(kind: &str) -> Builder {
 
 fn status(code: u16, reason: &str) -> Response<Reply> {
     let body = serde_json::to_vec(&json!({ "error": reason })).unwrap();
-    let mut response = Response::builder().status(code).header("content-type", "application/json");
+    let mut response = Response::builder()
+        .status(code)
+        .header("content-type", "application/json");
     if code == 401 {
         response = response.header("www-authenticate", "Bearer");
     }
@@ -246,8 +272,10 @@ fn manifest(held: &Held, base: &str, short: bool) -> Value {
         manifest.remove("scripts");
         manifest.remove("license");
     }
-    let url =
-        held.tarball_url.clone().unwrap_or_else(|| format!("{base}{}", published.path()));
+    let url = held
+        .tarball_url
+        .clone()
+        .unwrap_or_else(|| format!("{base}{}", published.path()));
     let mut dist = Map::new();
     dist.insert("tarball".into(), url.into());
     match &held.statement {

@@ -39,12 +39,17 @@ impl Authority {
     /// Makes a new one.
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "loopback test authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "loopback test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
     }
 
     /// The public certificate, PEM.
@@ -65,7 +70,9 @@ impl Authority {
             }
         };
         let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "loopback registry");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "loopback registry");
         match identity {
             Identity::Expired => {
                 params.not_before = date_time_ymd(2001, 1, 1);

@@ -36,7 +36,14 @@ impl Reply {
     /// Half of the content, then the connection ends although the length promises more.
     pub(crate) fn truncated(content: &[u8]) -> Self {
         let half = Bytes::copy_from_slice(&content[..content.len() / 2]);
-        Self::of([Step::Data(half), Step::Wait(Duration::from_millis(20)), Step::Fail], None)
+        Self::of(
+            [
+                Step::Data(half),
+                Step::Wait(Duration::from_millis(20)),
+                Step::Fail,
+            ],
+            None,
+        )
     }
 
     /// The content in pieces with a pause before each.
@@ -54,13 +61,21 @@ impl Reply {
         let count = size / u64::try_from(PIECE).unwrap();
         let padding = Bytes::from(vec![b'x'; PIECE]);
         Self::of(
-            [Step::Data(head.into()), Step::Repeat(padding, count), Step::Data(tail.into())],
+            [
+                Step::Data(head.into()),
+                Step::Repeat(padding, count),
+                Step::Data(tail.into()),
+            ],
             None,
         )
     }
 
     fn of(steps: impl IntoIterator<Item = Step>, length: Option<u64>) -> Self {
-        Self { steps: steps.into_iter().collect(), sleep: None, length }
+        Self {
+            steps: steps.into_iter().collect(),
+            sleep: None,
+            length,
+        }
     }
 }
 
@@ -100,6 +115,7 @@ impl Body for Reply {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -36,7 +36,12 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { identity: Identity::Good, http2: true, plain: false, token: None }
+        Self {
+            identity: Identity::Good,
+            http2: true,
+            plain: false,
+            token: None,
+        }
     }
 }
 
@@ -114,7 +119,10 @@ pub(crate) struct Seen {
 impl Seen {
     /// Value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -172,7 +180,13 @@ impl Registry {
             let shared = Arc::clone(&shared);
             move || server::run(listener, tls, shared, stopped)
         });
-        Self { shared, address, authority, stop: Some(stop), thread: Some(thread) }
+        Self {
+            shared,
+            address,
+            authority,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Port on the loopback address.
@@ -192,7 +206,11 @@ impl Registry {
 
     /// Base address with a final `/`.
     pub(crate) fn base(&self) -> String {
-        let scheme = if self.shared.setup.plain { "http" } else { "https" };
+        let scheme = if self.shared.setup.plain {
+            "http"
+        } else {
+            "https"
+        };
         format!("{scheme}://{}/", self.host())
     }
 
@@ -221,7 +239,11 @@ impl Registry {
     }
 
     fn hold(&self, published: Published, statement: Statement, tarball_url: Option<String>) {
-        let held = Held { published, statement, tarball_url };
+        let held = Held {
+            published,
+            statement,
+            tarball_url,
+        };
         let mut all = self.shared.held.lock().unwrap();
         all.entry(held.published.name.clone())
             .or_default()
@@ -231,7 +253,9 @@ impl Registry {
     /// What is published, by name and version.
     pub(crate) fn published(&self) -> Vec<Published> {
         let all = self.shared.held.lock().unwrap();
-        all.values().flat_map(|versions| versions.values().map(|h| h.published.clone())).collect()
+        all.values()
+            .flat_map(|versions| versions.values().map(|h| h.published.clone()))
+            .collect()
     }
 
     /// From now on every matching request meets this fault.
@@ -241,7 +265,12 @@ impl Registry {
 
     /// The matching requests after `skip` meet this fault, `times` of them.
     pub(crate) fn fault_times(&self, on: On, what: What, skip: u32, times: u32) {
-        self.shared.faults.lock().unwrap().push_back(Fault { on, what, skip, left: times });
+        self.shared.faults.lock().unwrap().push_back(Fault {
+            on,
+            what,
+            skip,
+            left: times,
+        });
     }
 
     /// Requests so far.
@@ -252,7 +281,11 @@ impl Registry {
     /// Paths of the archive requests so far.
     pub(crate) fn tarballs(&self) -> Vec<String> {
         let seen = self.shared.log.lock().unwrap();
-        seen.seen.iter().filter(|s| s.path.ends_with(".tgz")).map(|s| s.path.clone()).collect()
+        seen.seen
+            .iter()
+            .filter(|s| s.path.ends_with(".tgz"))
+            .map(|s| s.path.clone())
+            .collect()
     }
 
     /// Connections accepted so far.

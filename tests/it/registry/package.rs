@@ -47,7 +47,10 @@ impl Package {
             entries: Vec::new(),
             hide_scripts: false,
         };
-        package.file("index.js", format!("module.exports = '{name}@{version}';\n").as_bytes())
+        package.file(
+            "index.js",
+            format!("module.exports = '{name}@{version}';\n").as_bytes(),
+        )
     }
 
     /// Sets a field of `package.json`.
@@ -58,7 +61,10 @@ impl Package {
 
     fn member(mut self, group: &str, key: &str, value: &str) -> Self {
         let entry = self.manifest.entry(group).or_insert_with(|| json!({}));
-        entry.as_object_mut().unwrap().insert(key.into(), value.into());
+        entry
+            .as_object_mut()
+            .unwrap()
+            .insert(key.into(), value.into());
         self
     }
 
@@ -85,17 +91,30 @@ impl Package {
 
     /// Adds an executable that npm links into `.bin`.
     pub(crate) fn bin(self, name: &str, path: &str) -> Self {
-        self.member("bin", name, path).executable(path, b"#!/usr/bin/env node\nconsole.log(1);\n")
+        self.member("bin", name, path)
+            .executable(path, b"#!/usr/bin/env node\nconsole.log(1);\n")
     }
 
     /// Adds a file.
     pub(crate) fn file(self, path: &str, content: &[u8]) -> Self {
-        self.entry(&format!("package/{path}"), EntryType::Regular, "", 0o644, content)
+        self.entry(
+            &format!("package/{path}"),
+            EntryType::Regular,
+            "",
+            0o644,
+            content,
+        )
     }
 
     /// Adds an executable file.
     pub(crate) fn executable(self, path: &str, content: &[u8]) -> Self {
-        self.entry(&format!("package/{path}"), EntryType::Regular, "", 0o755, content)
+        self.entry(
+            &format!("package/{path}"),
+            EntryType::Regular,
+            "",
+            0o755,
+            content,
+        )
     }
 
     /// Adds a link; `name` is the full name in the archive, used as given.
@@ -126,13 +145,16 @@ impl Package {
     pub(crate) fn build(&self) -> Published {
         let mut archive = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         let manifest = serde_json::to_vec_pretty(&self.manifest).unwrap();
-        append(&mut archive, &Entry {
-            name: b"package/package.json".to_vec(),
-            kind: EntryType::Regular,
-            link: Vec::new(),
-            mode: 0o644,
-            content: manifest,
-        });
+        append(
+            &mut archive,
+            &Entry {
+                name: b"package/package.json".to_vec(),
+                kind: EntryType::Regular,
+                link: Vec::new(),
+                mode: 0o644,
+                content: manifest,
+            },
+        );
         for entry in &self.entries {
             append(&mut archive, entry);
         }
@@ -157,8 +179,12 @@ impl Package {
 fn has_install_code(manifest: &Map<String, Value>, entries: &[Entry]) -> bool {
     let scripts = manifest.get("scripts");
     let named = |name: &str| scripts.and_then(|scripts| scripts.get(name)).is_some();
-    ["preinstall", "install", "postinstall"].into_iter().any(named)
-        || entries.iter().any(|entry| entry.name == b"package/binding.gyp")
+    ["preinstall", "install", "postinstall"]
+        .into_iter()
+        .any(named)
+        || entries
+            .iter()
+            .any(|entry| entry.name == b"package/binding.gyp")
 }
 
 fn append<W: std::io::Write>(archive: &mut Builder<W>, entry: &Entry) {
@@ -210,7 +236,11 @@ impl Published {
 
 /// A valid archive of the same package with one more file: what a thief of the registry serves.
 pub(crate) fn tampered(package: &Package) -> Vec<u8> {
-    package.clone().file("implant.js", b"module.exports = 'implant';\n").build().tarball
+    package
+        .clone()
+        .file("implant.js", b"module.exports = 'implant';\n")
+        .build()
+        .tarball
 }
 
 /// SRI of SHA-512.
@@ -220,12 +250,21 @@ pub(crate) fn sri_sha512(bytes: &[u8]) -> String {
 
 /// SRI of SHA-1 from its hex form.
 pub(crate) fn sri_sha1(hexadecimal: &str) -> String {
-    format!("sha1-{}", STANDARD.encode(hex::decode(hexadecimal).unwrap()))
+    format!(
+        "sha1-{}",
+        STANDARD.encode(hex::decode(hexadecimal).unwrap())
+    )
 }
 
 /// SHA-1 in hex. Only there to state the weak digest that v4run must not accept.
 pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
-    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    let mut state: [u32; 5] = [
+        0x6745_2301,
+        0xefcd_ab89,
+        0x98ba_dcfe,
+        0x1032_5476,
+        0xc3d2_e1f0,
+    ];
     let mut message = bytes.to_vec();
     message.push(0x80);
     while message.len() % 64 != 56 {
@@ -267,5 +306,8 @@ pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
 #[test]
 fn the_weak_digest_is_the_published_one() {
     assert_eq!(sha1_hex(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
-    assert_eq!(sha1_hex(&[b'a'; 1000]), "291e9a6c66994949b57ba5e650361e98fc36b1ba");
+    assert_eq!(
+        sha1_hex(&[b'a'; 1000]),
+        "291e9a6c66994949b57ba5e650361e98fc36b1ba"
+    );
 }

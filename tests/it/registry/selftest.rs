@@ -8,9 +8,14 @@ use super::server::fetch;
 use super::{On, Registry, Setup, Statement, What};
 
 fn ask(registry: &Registry, http2: bool, path: &str) -> Result<(u16, Vec<u8>), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let answer = fetch(registry.port(), registry.authority().pem(), http2, path);
-    runtime.block_on(answer).map(|(status, body)| (status, body.to_vec()))
+    runtime
+        .block_on(answer)
+        .map(|(status, body)| (status, body.to_vec()))
 }
 
 #[test]
@@ -27,7 +32,11 @@ fn it_serves_both_protocol_versions_and_keeps_a_log() {
         let (status, body) = ask(&registry, http2, &format!("/{}", package.path())).unwrap();
         assert_eq!((status, sri_sha512(&body)), (200, package.sha512.clone()));
     }
-    let versions: Vec<String> = registry.seen().into_iter().map(|seen| seen.version).collect();
+    let versions: Vec<String> = registry
+        .seen()
+        .into_iter()
+        .map(|seen| seen.version)
+        .collect();
     assert_eq!(versions, ["HTTP/1.1", "HTTP/1.1", "HTTP/2.0", "HTTP/2.0"]);
     assert_eq!((registry.connections(), registry.tarballs().len()), (4, 2));
     assert_eq!(ask(&registry, true, "/absent").unwrap().0, 404);
@@ -42,7 +51,10 @@ fn every_wrong_certificate_is_wrong() {
         Identity::WrongName,
         Identity::UnknownIssuer,
     ] {
-        let registry = Registry::with(Setup { identity, ..Setup::default() });
+        let registry = Registry::with(Setup {
+            identity,
+            ..Setup::default()
+        });
         assert!(ask(&registry, true, "/x").is_err(), "{identity:?}");
         assert!(registry.seen().is_empty());
     }
@@ -56,13 +68,19 @@ fn faults_happen_as_often_as_asked() {
     let path = format!("/{}", published.path());
     registry.fault_times(On::Tarball("thing"), What::Status(503), 1, 1);
     registry.fault_times(On::Tarball("thing"), What::Bytes(tampered(&package)), 1, 1);
-    let statuses: Vec<u16> =
-        (0..3).map(|_| ask(&registry, true, &path).unwrap()).map(|(status, _)| status).collect();
+    let statuses: Vec<u16> = (0..3)
+        .map(|_| ask(&registry, true, &path).unwrap())
+        .map(|(status, _)| status)
+        .collect();
     assert_eq!(statuses, [200, 503, 200]);
     let digests: Vec<bool> = (0..2)
         .map(|_| sri_sha512(&ask(&registry, true, &path).unwrap().1) == published.sha512)
         .collect();
-    assert_eq!(digests, [true, true], "the tampered one was the third answer");
+    assert_eq!(
+        digests,
+        [true, true],
+        "the tampered one was the third answer"
+    );
     for what in [What::Truncated, What::Reset] {
         for http2 in [false, true] {
             registry.fault_times(On::Tarball("thing"), what.clone(), 0, 1);
@@ -70,7 +88,10 @@ fn faults_happen_as_often_as_asked() {
         }
     }
     registry.fault_times(On::All, What::Slow(4, Duration::from_millis(5)), 0, 1);
-    assert_eq!(sri_sha512(&ask(&registry, true, &path).unwrap().1), published.sha512);
+    assert_eq!(
+        sri_sha512(&ask(&registry, true, &path).unwrap().1),
+        published.sha512
+    );
 }
 
 #[test]

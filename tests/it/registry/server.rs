@@ -29,7 +29,10 @@ pub(super) fn run(
     shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener).unwrap();
         tokio::select! {
@@ -42,17 +45,23 @@ pub(super) fn run(
 
 async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, shared: Arc<Shared>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         let _ = stream.set_nodelay(true);
         shared.log.lock().unwrap().connections += 1;
-        let Ok(socket) = stream.as_fd().try_clone_to_owned() else { continue };
+        let Ok(socket) = stream.as_fd().try_clone_to_owned() else {
+            continue;
+        };
         let shared = Arc::clone(&shared);
         let tls = tls.clone();
         tokio::spawn(async move {
             match tls {
                 None => serve(stream, false, shared, socket).await,
                 Some(config) => {
-                    let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
+                    let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
+                        return;
+                    };
                     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     serve(stream, http2, shared, socket).await;
                 }
@@ -66,9 +75,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let socket = Arc::new(socket);
-    let service = service_fn(move |request| {
-        respond(request, Arc::clone(&shared), Arc::clone(&socket))
-    });
+    let service =
+        service_fn(move |request| respond(request, Arc::clone(&shared), Arc::clone(&socket)));
     let io = TokioIo::new(stream);
     // A failed connection is what several tests ask for.
     if http2 {
@@ -76,7 +84,9 @@ where
             .serve_connection(io, service)
             .await;
     } else {
-        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(io, service)
+            .await;
     }
 }
 
@@ -87,16 +97,28 @@ async fn respond(
 ) -> Result<Response<Reply>, io::Error> {
     let (head, body) = request.into_parts();
     let collected = Limited::new(body, 1 << 20).collect().await;
-    let body = collected.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+    let body = collected
+        .map(|body| body.to_bytes().to_vec())
+        .unwrap_or_default();
     let host = head.uri.authority().map(ToString::to_string).or_else(|| {
-        head.headers.get("host").and_then(|value| value.to_str().ok()).map(ToString::to_string)
+        head.headers
+            .get("host")
+            .and_then(|value| value.to_str().ok())
+            .map(ToString::to_string)
     });
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_string();
+    let path = head
+        .uri
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_string();
     let headers = head
         .headers
         .iter()
         .map(|(name, value)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
         })
         .collect();
     let seen = Seen {
@@ -114,7 +136,14 @@ async fn respond(
     match answer(&shared, &seen, host.as_deref().unwrap_or("localhost")) {
         Answer::Response(response) => Ok(response),
         Answer::Reset => {
-            let _ = setsockopt(&socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+            let _ = setsockopt(
+                &socket,
+                sockopt::Linger,
+                &libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                },
+            );
             Err(io::Error::other("told to reset"))
         }
     }
@@ -138,8 +167,14 @@ pub(super) async fn fetch(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.map_err(|e| text(&e))?;
+    config.alpn_protocols = vec![if http2 {
+        b"h2".to_vec()
+    } else {
+        b"http/1.1".to_vec()
+    }];
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .map_err(|e| text(&e))?;
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, stream)
@@ -158,14 +193,22 @@ pub(super) async fn fetch(
         let request = Request::get(uri).body(empty()).unwrap();
         sender.send_request(request).await.map_err(|e| text(&e))?
     } else {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(io).await.map_err(|e| text(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+            .await
+            .map_err(|e| text(&e))?;
         tokio::spawn(connection);
-        let request = Request::get(path).header("host", host).body(empty()).unwrap();
+        let request = Request::get(path)
+            .header("host", host)
+            .body(empty())
+            .unwrap();
         sender.send_request(request).await.map_err(|e| text(&e))?
     };
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(|e| text(&e))?.to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|e| text(&e))?
+        .to_bytes();
     Ok((status, body))
 }
-
