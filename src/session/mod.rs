@@ -1,1 +1,5 @@
 //! Placeholder of the layer `session`.
+
+pub mod children;
+mod identity;
+mod places;

@@ -10,3 +10,7 @@
 )]
 
 pub mod fd;
+pub mod memory;
+pub mod notify;
+pub mod probe;
+pub mod process;
