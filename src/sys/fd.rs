@@ -84,27 +84,17 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     ))
 }
 
-<<<<<<< HEAD
-/// A memory file with this content that nobody can change, grow, shrink or unseal any more.
-pub fn sealed(content: &[u8]) -> io::Result<OwnedFd> {
-=======
 /// An empty memory file that can be sealed.
 pub fn memory() -> io::Result<File> {
->>>>>>> main
     let memory = memfd_create(
         c"v4run",
         MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
     )?;
-<<<<<<< HEAD
-    let mut file = File::from(memory);
-    file.write_all(content)?;
-=======
     Ok(File::from(memory))
 }
 
 /// From now on nobody can change, grow, shrink or unseal this memory file.
 pub fn seal(memory: &File) -> io::Result<()> {
->>>>>>> main
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
@@ -131,13 +121,9 @@ mod tests {
             SockFlag::SOCK_CLOEXEC,
         )
         .unwrap();
-<<<<<<< HEAD
-        send(near.as_fd(), sealed(b"content").unwrap().as_fd()).unwrap();
-=======
         let mut memory = memory().unwrap();
         memory.write_all(b"content").unwrap();
         send(near.as_fd(), memory.as_fd()).unwrap();
->>>>>>> main
         let mut file = File::from(receive(far.as_fd()).unwrap().unwrap());
         file.rewind().unwrap();
         let mut text = String::new();
@@ -149,13 +135,9 @@ mod tests {
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
-<<<<<<< HEAD
-        let mut file = File::from(sealed(b"content").unwrap());
-=======
         let mut file = memory().unwrap();
         file.write_all(b"content").unwrap();
         seal(&file).unwrap();
->>>>>>> main
         assert_eq!(
             file.write(b"x").unwrap_err().raw_os_error(),
             Some(libc::EPERM)
