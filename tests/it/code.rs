@@ -19,7 +19,8 @@ const LOAD: &str = r"
     const mapped = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\n')
         .some((line) => line.includes(where.library) && line.split(' ')[1].includes('x'));
     try {
-        process.dlopen({ exports: {} }, where.library);
+        // RTLD_NOW and RTLD_NODELETE: Node unloads what is no addon, and the map must stay.
+        process.dlopen({ exports: {} }, where.library, 2 | 0x1000);
     } catch (error) {
         if (mapped()) fs.writeFileSync(where.fired, 'mapped');
         else throw error;
@@ -69,8 +70,8 @@ fn p08_a_link_into_the_runtime_does_not_help() {
     fs::create_dir_all(link.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(&library, &link).unwrap();
     let attack = LOAD.replace(
-        "dlopen({ exports: {} }, where.library)",
-        "dlopen({ exports: {} }, where.link)",
+        "dlopen({ exports: {} }, where.library,",
+        "dlopen({ exports: {} }, where.link,",
     );
     let refusal = Refusal {
         codes: &["code-map-refused", "file-access-refused"],

@@ -136,7 +136,7 @@ fn p25_a_worker_thread_is_confined_as_its_process() {
         const { Worker } = require('worker_threads');
         const code = `
             const { error } = require('child_process').spawnSync(
-                '/bin/sh', ['-c', 'echo ran > \'${where.fired}\'']);
+                '/bin/sh', ['-c', 'echo ran > ${where.fired}']);
             require('worker_threads').parentPort.postMessage(error ? error.code : '');
         `;
         const worker = new Worker(code, { eval: true });

@@ -74,9 +74,11 @@ impl Unix {
         Self::of(UnixListener::bind(path).unwrap())
     }
 
-    /// Listens at an abstract name.
+    /// Listens at an abstract name, filled with zeros to the full length as libuv sends it.
     pub(crate) fn abstract_name(name: &str) -> Self {
-        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let mut bytes = name.as_bytes().to_vec();
+        bytes.resize(107, 0);
+        let address = SocketAddr::from_abstract_name(bytes).unwrap();
         Self::of(UnixListener::bind_addr(&address).unwrap())
     }
 
