@@ -10,12 +10,16 @@
 
 mod attack;
 mod code;
+mod commands;
 mod exec;
 mod files;
 mod install_npm;
+mod layout;
 mod network;
+mod npmrc;
 mod process;
 mod project;
 mod registry;
 mod run;
+mod scripts;
 mod sentinel;

@@ -258,6 +258,11 @@ impl Registry {
             .collect()
     }
 
+    /// Sets the answer of the bulk advisory query.
+    pub(crate) fn advise(&self, advisories: &Value) {
+        *self.shared.advisories.lock().unwrap() = advisories.clone();
+    }
+
     /// From now on every matching request meets this fault.
     pub(crate) fn fault(&self, on: On, what: What) {
         self.fault_times(on, what, 0, u32::MAX);
