@@ -8,13 +8,18 @@
     reason = "a test that cannot set itself up must fail"
 )]
 
+mod artifacts;
 mod attack;
+mod bad_input;
 mod code;
 mod commands;
+mod concurrency;
 mod exec;
+mod fetch;
 mod files;
 mod install_npm;
 mod layout;
+mod lock;
 mod network;
 mod npmrc;
 mod process;

@@ -202,7 +202,13 @@ impl Project {
                 .iter()
                 .map(|argument| argument.as_ref().to_os_string()),
         );
-        argv.extend(["--no-audit", "--no-fund", "--no-update-notifier"].map(OsString::from));
+        let quiet = [
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--fetch-retries=0",
+        ];
+        argv.extend(quiet.map(OsString::from));
         self.command(argv)
     }
 

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 pub(crate) mod reaper;
 mod record;
+mod selftest;
 
 use reaper::{Ended, Spec, Watched};
 pub(crate) use record::Record;
