@@ -98,7 +98,7 @@ fn hanging() -> (Registry, Project) {
     registry.publish(&Package::new("slow", "1.0.0"));
     registry.fault(
         On::Tarball("slow"),
-        What::Slow(20, Duration::from_millis(500)),
+        What::Slow(8, Duration::from_millis(250)),
     );
     let project = Project::locked(&registry, json!({ "slow": "1.0.0" }));
     (registry, project)
