@@ -73,15 +73,6 @@ impl Parsed {
             .map(|flag| flag.value.text())
     }
 
-    /// All values of an option.
-    pub(super) fn all(&self, key: &str) -> Vec<&str> {
-        self.flags
-            .iter()
-            .filter(|flag| flag.key == key)
-            .map(|flag| flag.value.text())
-            .collect()
-    }
-
     /// Whether the last word on a switch is yes.
     pub(super) fn is_on(&self, key: &str) -> bool {
         self.last(key) == Some("true")
