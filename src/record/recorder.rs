@@ -213,15 +213,13 @@ impl Recorded {
 
     /// The recorded findings, in order; a failure of the record itself is one of them.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Found(finding) => Some(finding),
-            _ => None,
-        })
+        self.events.iter().filter_map(finding)
     }
 
     /// Adds an event after the end of the recorder: comparisons and verdicts.
     pub fn push(&mut self, event: Event) {
         self.record(event);
+        self.flush();
         self.report_failure();
     }
 
@@ -266,18 +264,10 @@ impl Recorded {
 
     /// Whether an event is written one by one.
     fn admits(&mut self, event: &Event) -> bool {
-        let code = match event {
-            Event::Found(finding) => Some(finding.code),
-            Event::Call {
-                decision: Decision::Refused(_),
-                ..
-            }
-            | Event::Exec {
-                decision: Decision::Refused(_),
-                ..
-            } => None,
-            _ => return true,
-        };
+        let code = finding(event).map(|finding| finding.code);
+        if code.is_none() && !is_refused_call(event) {
+            return true;
+        }
         // Nothing of an event fails to serialise; if it did, the journal would say so.
         let key: [u8; 32] = Sha256::digest(serde_json::to_vec(event).unwrap_or_default()).into();
         if let Some(code) = code {
@@ -351,6 +341,27 @@ impl Recorded {
             self.events.push(event);
         }
     }
+}
+
+fn finding(event: &Event) -> Option<&Finding> {
+    if let Event::Found(finding) = event {
+        Some(finding)
+    } else {
+        None
+    }
+}
+
+fn is_refused_call(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Call {
+            decision: Decision::Refused(_),
+            ..
+        } | Event::Exec {
+            decision: Decision::Refused(_),
+            ..
+        }
+    )
 }
 
 #[cfg(test)]

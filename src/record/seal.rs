@@ -18,8 +18,7 @@ use super::index::Index;
 use super::recorder::Recorded;
 use super::summary::Summary;
 use super::{BOM, Outcome, RecordError, SUMMARY, cyclonedx};
-use crate::diag::Exit;
-use crate::diag::decide;
+use crate::diag::{Exit, decide};
 use crate::model::{Algorithm, Digest, Event};
 
 /// A finished record.

@@ -5,15 +5,13 @@
 //! refused before is in `findings`, which always has everything that is not a note.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::index::Index;
-use crate::diag::sanitize;
-use crate::diag::severity;
-use crate::diag::{Exit, ManagerStatus};
+use super::seal::Sealed;
+use crate::diag::{Exit, ManagerStatus, REFUSED, REFUSED_BEFORE_START, sanitize, severity};
 use crate::model::{
     Anchor, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict, Severity, Status,
 };
@@ -49,8 +47,8 @@ pub struct Summary {
     pub manager_signal: Option<i32>,
     /// Distinct components on disk.
     pub components: u64,
-    /// Where released bytes came from: identifier of the repository and number of artifacts.
-    pub repositories: BTreeMap<String, u64>,
+    /// Where released bytes came from.
+    pub repositories: Vec<RepositoryEntry>,
     /// Number of released artifacts by the strongest statement they were compared with.
     pub anchors: BTreeMap<String, u64>,
     /// Version of the interpretation texts.
@@ -67,6 +65,17 @@ pub struct Summary {
     pub findings: Vec<FindingEntry>,
     /// What was not run, and harmless probes that were refused; never changes the exit status.
     pub suppressed: Vec<Suppression>,
+}
+
+/// A repository in the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryEntry {
+    /// Identifier in the plan.
+    pub id: String,
+    /// Scheme, host and port that answered for it.
+    pub origins: Vec<String>,
+    /// Artifacts released from it.
+    pub artifacts: u64,
 }
 
 /// A control in the summary.
@@ -145,10 +154,8 @@ impl Summary {
             None => (None, None),
         };
         let assessment = &outcome.assessment;
-        let mut repositories = BTreeMap::new();
         let mut anchors = BTreeMap::new();
         for released in &index.released {
-            *repositories.entry(released.repository.clone()).or_default() += 1;
             *anchors
                 .entry(anchor(released.anchor).to_owned())
                 .or_default() += 1;
@@ -165,7 +172,7 @@ impl Summary {
             manager_exit_code: code,
             manager_signal: signal,
             components: index.purls().len() as u64,
-            repositories,
+            repositories: repositories(index),
             anchors,
             interpretation: assessment.interpretation.clone(),
             controls: assessment.controls.iter().map(entry).collect(),
@@ -179,12 +186,29 @@ impl Summary {
 
     /// Whether violations and exit status agree.
     pub fn is_consistent(&self) -> bool {
-        let refused = matches!(
-            self.exit_code,
-            crate::diag::REFUSED | crate::diag::REFUSED_BEFORE_START
-        );
+        let refused = matches!(self.exit_code, REFUSED | REFUSED_BEFORE_START);
         refused != self.violations.is_empty()
     }
+}
+
+fn repositories(index: &Index<'_>) -> Vec<RepositoryEntry> {
+    let mut artifacts: BTreeMap<&str, u64> = BTreeMap::new();
+    for released in &index.released {
+        *artifacts.entry(&released.repository).or_default() += 1;
+    }
+    artifacts
+        .into_iter()
+        .map(|(id, artifacts)| RepositoryEntry {
+            id: id.to_owned(),
+            origins: index
+                .repositories
+                .iter()
+                .filter(|(_, ids)| ids.contains(id))
+                .map(|(origin, _)| origin.clone())
+                .collect(),
+            artifacts,
+        })
+        .collect()
 }
 
 fn entry(verdict: &ControlVerdict) -> ControlEntry {
@@ -257,7 +281,8 @@ pub(super) const fn anchor(anchor: Anchor) -> &'static str {
 }
 
 /// The lines for a person at the end of a run; findings were shown when they happened.
-pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
+pub fn human(sealed: &Sealed) -> Vec<String> {
+    let summary = &sealed.summary;
     let mut lines = Vec::new();
     lines.extend(verified(summary));
     lines.extend(not_run(summary));
@@ -276,7 +301,8 @@ pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
     if let Some(level) = summary.level {
         lines.push(format!("assessed against SCVS 1.0 V4: {level}"));
     }
-    lines.push(format!("record: {}", directory.display()));
+    lines.extend(sealed.exit.note(&summary.manager));
+    lines.push(format!("record: {}", sealed.directory.display()));
     lines
         .iter()
         .map(|line| match line.strip_prefix("hint: ") {
@@ -287,18 +313,28 @@ pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
 }
 
 fn verified(summary: &Summary) -> Option<String> {
-    let artifacts: u64 = summary.repositories.values().sum();
+    let artifacts: u64 = summary
+        .repositories
+        .iter()
+        .map(|entry| entry.artifacts)
+        .sum();
     if artifacts == 0 {
         return None;
     }
-    let places: Vec<&str> = summary.repositories.keys().map(String::as_str).collect();
+    let places: Vec<&str> = summary
+        .repositories
+        .iter()
+        .flat_map(|entry| &entry.origins)
+        .map(String::as_str)
+        .collect();
     let anchors: Vec<String> = summary
         .anchors
         .iter()
         .map(|(name, count)| format!("{count} by {name}"))
         .collect();
     Some(format!(
-        "{artifacts} artifacts from {} verified before use ({}); {} installed",
+        "{} from {} verified before use ({}); {} installed",
+        things(usize::try_from(artifacts).unwrap_or(usize::MAX), "artifact"),
         places.join(", "),
         anchors.join(", "),
         things(
@@ -363,5 +399,105 @@ fn things(count: usize, name: &str) -> String {
         format!("1 {name}")
     } else {
         format!("{count} {name}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{digest, healthy, outcome};
+    use super::*;
+    use crate::diag::decide;
+    use crate::model::{Algorithm, Assessment, Event};
+
+    fn sealed(events: &[Event], change: impl FnOnce(&mut Outcome)) -> Sealed {
+        let mut outcome = outcome(Assessment {
+            interpretation: "v4run-1".into(),
+            controls: Vec::new(),
+            levels: Vec::new(),
+            components: 0,
+        });
+        change(&mut outcome);
+        let index = Index::new(events);
+        let findings = index.findings.iter().copied();
+        let exit = decide(findings, outcome.status, outcome.before_start);
+        Sealed {
+            directory: "/records/one".into(),
+            exit,
+            bom: digest(Algorithm::Sha256, 1),
+            summary: Summary::new(&index, &outcome, exit),
+        }
+    }
+
+    fn script(name: &str, path: &str) -> Event {
+        Event::ScriptSuppressed {
+            name: name.into(),
+            version: "1.0.0".into(),
+            path: path.into(),
+            script: "prepare".into(),
+            command: "husky".into(),
+        }
+    }
+
+    #[test]
+    fn an_ordinary_run_is_told_in_three_lines() {
+        let lines = human(&sealed(&healthy(), |_outcome| {}));
+        assert_eq!(
+            lines,
+            [
+                "v4run: 3 artifacts from https://registry.invalid:8443 verified before use (3 by \
+                 lockfile); 3 components installed",
+                "v4run: install scripts not run: b@2.0.0 (postinstall)",
+                "v4run: record: /records/one",
+            ]
+        );
+    }
+
+    #[test]
+    fn many_scripts_are_counted_and_the_project_s_own_get_a_hint() {
+        let mut events: Vec<Event> = (0..8)
+            .map(|index| script(&format!("p{index}"), "node_modules/p"))
+            .collect();
+        events.push(script("demo", ""));
+        events.push(script("evil\u{1b}[2J", "node_modules/evil"));
+        let text = human(&sealed(&events, |_outcome| {})).join("\n");
+        assert!(
+            text.contains("4 more, the project's own prepare\nhint: "),
+            "{text}"
+        );
+        assert!(
+            !text.contains('\u{1b}') && !text.contains("artifacts"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_reserved_number_of_the_manager_is_told_and_is_no_violation() {
+        let sealed = sealed(&healthy(), |outcome| {
+            outcome.status = Some(ManagerStatus::Exited(120))
+        });
+        assert!(sealed.summary.is_consistent());
+        assert_eq!(
+            (sealed.summary.exit_code, sealed.summary.manager_exit_code),
+            (1, Some(120))
+        );
+        assert!(
+            human(&sealed)
+                .iter()
+                .any(|line| line.contains("itself ended with 120"))
+        );
+    }
+
+    #[test]
+    fn probes_are_suppressed_and_failures_are_findings() {
+        let probe = Finding::new(Code::SuppressedProbe, "uv_interface", "harmless");
+        let failure = Finding::new(Code::UpstreamFailed, "registry", "timed out");
+        let mut events = vec![Event::Found(probe.clone()), Event::Found(probe)];
+        events.push(Event::Found(failure));
+        let summary = sealed(&events, |_outcome| {}).summary;
+        assert_eq!((summary.suppressed.len(), summary.findings.len()), (1, 1));
+        assert_eq!(summary.findings[0].severity, "failed");
+        assert_eq!(summary.exit_code, 0);
+        let text = serde_json::to_string(&summary).unwrap();
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
     }
 }
