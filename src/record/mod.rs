@@ -18,24 +18,27 @@ mod bounds;
 mod cyclonedx;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gate;
+mod human;
 mod index;
 mod journal;
 mod outcome;
 mod reader;
+mod recorded;
 mod recorder;
 mod seal;
 mod summary;
 mod verify;
 
+pub use human::human;
 pub use index::{Connection, Index, Input, Judged, Origin, Suppressed};
 pub use journal::Journal;
 pub use outcome::Outcome;
 pub use reader::{Chain, Entry, Reading, read};
-pub use recorder::{Observer, Recorded, Recorder, Sender};
+pub use recorded::Recorded;
+pub use recorder::{Observer, Recorder, Sender};
 pub use seal::Sealed;
-pub use summary::{
-    ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation, human,
-};
+pub use summary::{ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation};
 pub(crate) use verify::load_summary;
 pub use verify::{Check, Verification, verify};
 
