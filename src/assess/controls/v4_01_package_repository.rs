@@ -6,11 +6,8 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
 use crate::assess::views::{Provenance, provenance};
-use crate::assess::worst;
+use crate::assess::{Control, Evidence, Verdict, worst};
 use crate::model::{ControlId, Level, Status, Subject};
 
 /// Control 4.1.

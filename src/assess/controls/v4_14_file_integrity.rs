@@ -6,9 +6,8 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
+use crate::assess::verdict::things;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Decision, Level, Status, Subject};
 
 /// Control 4.14.
@@ -60,8 +59,10 @@ impl Control for FileIntegrity {
         let verdict = if count == 0 {
             Verdict::new(Status::NotApplicable, "no artifact file was opened")
         } else {
-            let detail =
-                format!("{count} artifact files were hashed, matched and handed out sealed");
+            let detail = format!(
+                "{} hashed, matched and handed out sealed",
+                things(count, "artifact file")
+            );
             let rows: Vec<_> = handed
                 .iter()
                 .map(|(path, digest)| json!({"path": path, "digest": digest}))

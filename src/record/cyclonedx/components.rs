@@ -99,7 +99,7 @@ fn distribution(
     released: Option<&Released>,
     places: &[&InstalledPackage],
 ) -> Option<ExternalReference> {
-    if let Some(released) = released {
+    if let Some(released) = released.filter(|released| Url::parse(&released.url).is_ok()) {
         return Some(ExternalReference {
             kind: "distribution",
             url: released.url.clone(),
