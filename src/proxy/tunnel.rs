@@ -236,6 +236,7 @@ impl Tunnels {
         endpoint: &Endpoint,
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
+        let head = *request.method() == Method::HEAD;
         let answer = match target::read(endpoint, &request) {
             Ok(url) => self.pipeline.answer(url, request).await,
             Err(message) => {
@@ -244,7 +245,11 @@ impl Tunnels {
                 Answer::finding(&finding)
             }
         };
-        answer.response()
+        if head {
+            answer.without_body().response()
+        } else {
+            answer.response()
+        }
     }
 
     fn found(&self, code: Code, endpoint: &Endpoint, message: &str) {

@@ -137,6 +137,10 @@ pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
                 "the certificate's issuer is not trusted: unknown issuer".to_owned(),
                 Some(ISSUER),
             ),
+            CertificateError::BadSignature => (
+                "the certificate is not signed by the trusted issuer that it names".to_owned(),
+                Some(ISSUER),
+            ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 (
                     format!("the certificate is for another name: {reason}"),
