@@ -58,6 +58,10 @@ pub(super) async fn raw(run: &Run, request: &str) -> (TcpStream, String) {
 pub(super) async fn tunnel(run: &Run, authority: &str) -> TcpStream {
     let (stream, head) = raw(run, &connect(authority, TOKEN)).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(
+        !head.contains("content-length") && !head.contains("transfer-encoding"),
+        "{head}"
+    );
     stream
 }
 

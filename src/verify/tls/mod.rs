@@ -116,6 +116,10 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, rustls::Erro
     Ok(config)
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enums are open; what is not named here reads as the library says it"
+)]
 /// Which check failed, in words, and the remedy where there is one.
 pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
     use rustls::CertificateError;
