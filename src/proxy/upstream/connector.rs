@@ -133,13 +133,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[derive(Clone, Debug)]
 pub(in crate::proxy) struct Connector(Arc<Shared>);
 
+/// Anchors and the configuration over them.
+type Loaded = (Trust, Arc<ClientConfig>);
+
 #[derive(Debug)]
 struct Shared {
     repositories: Repositories,
     forward: Option<Forward>,
     anchors: Vec<String>,
     names: Names,
-    trust: OnceLock<Result<(Trust, Arc<ClientConfig>), Arc<TrustError>>>,
+    trust: OnceLock<Result<Loaded, Arc<TrustError>>>,
     events: Events,
     told: Mutex<HashSet<(String, String, TlsPeer)>>,
 }

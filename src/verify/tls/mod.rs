@@ -116,6 +116,10 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, rustls::Erro
     Ok(config)
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enums are open; what is not named here reads as the library says it"
+)]
 /// Which check failed, in words, and the remedy where there is one.
 pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
     use rustls::CertificateError;
@@ -135,6 +139,10 @@ pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
             ),
             CertificateError::UnknownIssuer => (
                 "the certificate's issuer is not trusted: unknown issuer".to_owned(),
+                Some(ISSUER),
+            ),
+            CertificateError::BadSignature => (
+                "the certificate is not signed by the trusted issuer that it names".to_owned(),
                 Some(ISSUER),
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
