@@ -7,6 +7,15 @@ use std::path::PathBuf;
 use url::Url;
 
 pub mod kernel;
+mod manager;
+mod policy;
+mod raw;
+
+pub use manager::{
+    Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
+    Profile, Setting, Writes,
+};
+pub use raw::ShapeError;
 
 /// Effective policy: system policy merged with the project's, which can only add what the system
 /// policy does not lock.

@@ -1,25 +1,56 @@
-//! The npm driver.
+//! The npm driver: plans an npm run and reads its result back.
+//!
+//! Called by the session before the start ([`Manager::prepare`]) and after the end
+//! ([`Manager::inspect`]). npm is run as `node npm-cli.js` with a command line, environment and
+//! configuration that v4run made; npm's own switches (`ignore-scripts`, `allow-git`) are set too,
+//! but they are no boundary: exec, network and digests are enforced by other layers.
+//! Measured against npm 11.19; behaviour that matters is noted where it is relied upon.
+
+mod args;
+mod check;
+mod config;
+mod definitions;
+mod find;
+mod lockfile;
+mod manifest;
+mod network;
+mod npmrc;
+mod plan;
+mod prepare;
+mod project;
+mod registry;
+mod spec;
+mod subcommand;
+mod tree;
+mod version;
+
 use super::{Installed, Manager, Prepared, Refusal, Request, Snapshot};
-use crate::model::{Code, Finding};
 
 /// npm.
 #[derive(Debug)]
 pub struct Npm;
 
+/// The embedded profile.
+const PROFILE: &str = include_str!("../../../profiles/npm.toml");
+
 impl Manager for Npm {
     fn name(&self) -> &'static str {
         "npm"
     }
+
     fn profile(&self) -> &'static str {
-        ""
+        PROFILE
     }
-    fn prepare(&self, _request: &Request<'_>) -> Result<Prepared, Refusal> {
-        Err(Finding::new(Code::Internal, "npm", "not written").into())
+
+    fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
+        prepare::prepare(request)
     }
-    fn inspect(&self, _prepared: &Prepared, _before: &Snapshot) -> Installed {
-        Installed::default()
+
+    fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed {
+        tree::inspect(prepared, before)
     }
-    fn snapshot(&self, _prepared: &Prepared) -> Snapshot {
-        Snapshot::new()
+
+    fn snapshot(&self, prepared: &Prepared) -> Snapshot {
+        tree::snapshot(prepared)
     }
 }

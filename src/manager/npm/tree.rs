@@ -1,0 +1,516 @@
+//! Reads install trees: before the start for what is there, afterwards for what was installed.
+//!
+//! Three views are compared: the lockfile, npm's own record of the tree
+//! (`node_modules/.package-lock.json`), and the disk. All are untrusted; links are not followed,
+//! and the walk is bounded. What npm ran or fetched is not judged here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::lockfile::{self, Entry, Lock};
+use super::manifest::{self, Manifest};
+use crate::manager::{Installed, Prepared, Seed, Snapshot, read};
+use crate::model::{Code, Event, Finding, InstalledPackage, Integrity, Script, redact_url};
+
+/// Packages that a tree may have.
+const PACKAGES: usize = 200_000;
+
+/// Differences that are listed.
+const LISTED: usize = 20;
+
+/// A package found on disk.
+#[derive(Debug)]
+struct Found {
+    manifest: Manifest,
+    gyp: bool,
+}
+
+/// The disk below a project.
+#[derive(Debug, Default)]
+struct Disk {
+    /// By install path.
+    packages: BTreeMap<String, Found>,
+    /// Links by install path, with the path below the project that they lead to.
+    links: BTreeMap<String, Option<String>>,
+    /// Install paths without a readable manifest.
+    broken: Vec<String>,
+    /// Whether the walk was cut short.
+    cut: bool,
+}
+
+/// What is installed before the start. `npm ci` removes it all, so for it nothing is.
+pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
+    let clean = prepared
+        .launch
+        .arguments
+        .get(2)
+        .is_some_and(|word| word == "ci");
+    if clean || !prepared.installs {
+        return Snapshot::new();
+    }
+    let root = &prepared.project.root;
+    let recorded = lockfile::load_hidden(root).ok().flatten();
+    let disk = Disk::read(root);
+    let integrity = |path: &str| recorded.as_ref()?.packages.get(path)?.integrity.clone();
+    disk.packages
+        .keys()
+        .map(|path| (path.clone(), integrity(path)))
+        .collect()
+}
+
+/// The tree after the run.
+pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
+    if !prepared.installs {
+        return Installed::default();
+    }
+    let root = &prepared.project.root;
+    let disk = Disk::read(root);
+    let mut findings = Vec::new();
+    let recorded = lockfile::load_hidden(root).unwrap_or_else(|message| {
+        let place = root
+            .join("node_modules/.package-lock.json")
+            .display()
+            .to_string();
+        findings.push(Finding::new(
+            Code::ViewMismatch,
+            place,
+            format!("npm's record of the tree {message}"),
+        ));
+        None
+    });
+    let promised = if follows_lock(prepared) {
+        lockfile::load(root).ok().flatten()
+    } else {
+        None
+    };
+    findings.extend(compare(&disk, recorded.as_ref(), promised.as_ref()));
+    let record = recorded.as_ref().or(promised.as_ref());
+    let packages = disk.packages.iter().map(|(path, found)| {
+        let entry = record.and_then(|lock| lock.packages.get(path));
+        package(path, found, entry, before, &disk)
+    });
+    let packages = packages.collect();
+    let top = read::file(&root.join("package.json"), manifest::LIMIT)
+        .ok()
+        .flatten();
+    let top = top
+        .and_then(|bytes| Manifest::parse(&bytes).ok())
+        .unwrap_or_default();
+    let names = top
+        .dependencies
+        .iter()
+        .filter(|(group, ..)| group != "overrides");
+    let mut direct: BTreeSet<String> = names
+        .filter_map(|(_, name, _)| disk.resolve("", name))
+        .collect();
+    direct.extend(
+        disk.links
+            .values()
+            .flatten()
+            .filter(|path| disk.packages.contains_key(*path))
+            .cloned(),
+    );
+    if prepared
+        .launch
+        .arguments
+        .iter()
+        .any(|word| word == "--global=true")
+    {
+        direct = disk
+            .packages
+            .keys()
+            .filter(|path| path.matches("node_modules/").count() == 1)
+            .cloned()
+            .collect();
+    }
+    Installed {
+        packages,
+        direct: direct.into_iter().collect(),
+        findings,
+    }
+}
+
+/// Whether the lockfile was read or written by the run, so that it speaks of this tree.
+fn follows_lock(prepared: &Prepared) -> bool {
+    let lock =
+        |name: &str| name.ends_with("package-lock.json") || name.ends_with("npm-shrinkwrap.json");
+    let read = prepared
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::InputRead { name, .. } if lock(name)));
+    let made = |seed: &Seed| matches!(seed, Seed::File(path, _) if lock(&path.to_string_lossy()));
+    read || prepared.seeds.iter().any(made)
+}
+
+impl Disk {
+    fn read(root: &Path) -> Self {
+        let mut disk = Self::default();
+        let mut pending = vec![String::new()];
+        while let Some(owner) = pending.pop() {
+            let prefix = if owner.is_empty() {
+                String::new()
+            } else {
+                format!("{owner}/")
+            };
+            for path in children(root, &format!("{prefix}node_modules")) {
+                if disk.packages.len() + disk.links.len() > PACKAGES {
+                    disk.cut = true;
+                    return disk;
+                }
+                if let Some(next) = disk.visit(root, path) {
+                    pending.push(next);
+                }
+            }
+            // The linked layout keeps packages in `.store/KEY/node_modules`.
+            let store = format!("{prefix}node_modules/.store");
+            pending.extend(
+                names(&root.join(&store))
+                    .into_iter()
+                    .map(|key| format!("{store}/{key}")),
+            );
+        }
+        disk
+    }
+
+    /// Looks at one place; gives the path whose own tree is to be looked at.
+    fn visit(&mut self, root: &Path, path: String) -> Option<String> {
+        let full = root.join(&path);
+        let Ok(data) = std::fs::symlink_metadata(&full) else {
+            return None;
+        };
+        if data.is_symlink() {
+            let real = full.canonicalize().ok();
+            let target = real.and_then(|real| {
+                let base = root.canonicalize().ok()?;
+                Some(real.strip_prefix(base).ok()?.to_str()?.to_owned())
+            });
+            // A workspace is a package of its own; links into the tree are seen where they lead.
+            let workspace = target
+                .clone()
+                .filter(|target| !target.contains("node_modules/"));
+            self.links.insert(path, target);
+            let workspace = workspace.filter(|target| !self.packages.contains_key(target))?;
+            return self.add(root, workspace);
+        }
+        if data.is_dir() {
+            self.add(root, path)
+        } else {
+            None
+        }
+    }
+
+    fn add(&mut self, root: &Path, path: String) -> Option<String> {
+        let full = root.join(&path);
+        let bytes = read::file(&full.join("package.json"), manifest::LIMIT)
+            .ok()
+            .flatten();
+        match bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
+            Some(manifest) => {
+                let gyp = full.join("binding.gyp").is_file();
+                self.packages.insert(path.clone(), Found { manifest, gyp });
+            }
+            None => self.broken.push(path.clone()),
+        }
+        Some(path)
+    }
+
+    /// Where a package at `from` finds a dependency, as node looks for it.
+    fn resolve(&self, from: &str, name: &str) -> Option<String> {
+        let mut place = from;
+        loop {
+            let prefix = if place.is_empty() {
+                String::new()
+            } else {
+                format!("{place}/")
+            };
+            let candidate = format!("{prefix}node_modules/{name}");
+            if self.packages.contains_key(&candidate) {
+                return Some(candidate);
+            }
+            if let Some(target) = self.links.get(&candidate) {
+                return target
+                    .clone()
+                    .filter(|target| self.packages.contains_key(target));
+            }
+            if place.is_empty() {
+                return None;
+            }
+            place = place
+                .rfind('/')
+                .map_or("", |at| place.get(..at).unwrap_or_default());
+        }
+    }
+}
+
+/// Names in a directory; none when there is no such directory.
+fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let names = entries.flatten().take(PACKAGES);
+    let mut names: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Places of packages in an install tree: folders and folders in scopes, not npm's own.
+fn children(root: &Path, tree: &str) -> Vec<String> {
+    let full = root.join(tree);
+    if !std::fs::symlink_metadata(&full).is_ok_and(|data| data.is_dir()) {
+        return Vec::new();
+    }
+    let mut paths = Vec::new();
+    for name in names(&full) {
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{tree}/{name}");
+        let scope = name.starts_with('@') && !full.join(&name).is_symlink();
+        if scope {
+            let inner = names(&full.join(&name))
+                .into_iter()
+                .filter(|name| !name.starts_with('.'));
+            paths.extend(inner.map(|inner| format!("{path}/{inner}")));
+        } else if full.join(&name).is_dir() || full.join(&name).is_symlink() {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+fn package(
+    path: &str,
+    found: &Found,
+    entry: Option<&Entry>,
+    before: &Snapshot,
+    disk: &Disk,
+) -> InstalledPackage {
+    let manifest = &found.manifest;
+    let fallback = lockfile::folder_name(path).to_owned();
+    let name = manifest.name.clone().unwrap_or(fallback);
+    let version = manifest.version.clone().unwrap_or_default();
+    let stated = entry.and_then(|entry| entry.integrity.clone());
+    let local = !path.contains("node_modules/");
+    let flag = |read: fn(&Entry) -> bool| entry.is_some_and(read);
+    let needs = manifest.dependencies.iter().filter(|(group, ..)| {
+        matches!(
+            group.as_str(),
+            "dependencies" | "optionalDependencies" | "peerDependencies"
+        )
+    });
+    let dependencies: BTreeSet<String> = needs
+        .filter_map(|(_, name, _)| disk.resolve(path, name))
+        .collect();
+    InstalledPackage {
+        purl: purl(&name, &version),
+        path: path.to_owned(),
+        integrity: stated
+            .as_deref()
+            .and_then(|text| Integrity::parse(text).ok()),
+        resolved: entry.and_then(|entry| entry.resolved.as_deref()).map(shown),
+        dev: flag(|entry| entry.dev || entry.dev_optional),
+        optional: flag(|entry| entry.optional || entry.dev_optional),
+        bundled: flag(|entry| entry.in_bundle),
+        retained: before.get(path).is_some_and(|earlier| *earlier == stated),
+        scripts: scripts(found, local),
+        dependencies: dependencies.into_iter().collect(),
+        name,
+        version,
+    }
+}
+
+/// Install-time code that a package states, and the native build that npm adds by itself.
+fn scripts(found: &Found, local: bool) -> Vec<Script> {
+    let hooks = if local {
+        manifest::PROJECT_HOOKS
+    } else {
+        manifest::PACKAGE_HOOKS
+    };
+    let stated = found.manifest.hooks(hooks);
+    let mut scripts: Vec<Script> = stated
+        .map(|(name, command)| Script {
+            name: name.to_owned(),
+            command: command.to_owned(),
+        })
+        .collect();
+    let own = |name: &str| found.manifest.scripts.contains_key(name);
+    if found.gyp && !found.manifest.no_gyp && !own("install") && !own("preinstall") {
+        scripts.push(Script {
+            name: "binding.gyp".to_owned(),
+            command: "node-gyp rebuild".to_owned(),
+        });
+    }
+    scripts
+}
+
+/// The address of a package without credentials.
+fn shown(resolved: &str) -> String {
+    url::Url::parse(resolved).map_or_else(|_error| resolved.to_owned(), |url| redact_url(&url))
+}
+
+/// Package URL of an npm package.
+fn purl(name: &str, version: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let parts: Vec<String> = name
+        .split('/')
+        .map(|part| utf8_percent_encode(part, PLAIN).to_string())
+        .collect();
+    let version = utf8_percent_encode(version, PLAIN);
+    format!("pkg:npm/{}@{version}", parts.join("/"))
+}
+
+/// Differences between disk, npm's record and the lockfile.
+fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut differ = |subject: &str, message: String| {
+        findings.push(Finding::new(Code::ViewMismatch, subject, message));
+    };
+    if disk.cut {
+        differ(
+            "node_modules",
+            format!("has more than {PACKAGES} packages, so that not all were looked at"),
+        );
+    }
+    for path in &disk.broken {
+        differ(
+            path,
+            "is on disk without a readable package.json".to_owned(),
+        );
+    }
+    if let Some(recorded) = recorded {
+        for (path, entry) in recorded
+            .packages
+            .iter()
+            .filter(|(path, _)| !path.is_empty())
+        {
+            if let Some(message) = on_disk(disk, path, entry) {
+                differ(path, message);
+            }
+        }
+        for path in disk
+            .packages
+            .keys()
+            .filter(|path| !recorded.packages.contains_key(*path))
+        {
+            differ(path, "is on disk, but npm did not record it".to_owned());
+        }
+    }
+    if let (Some(recorded), Some(promised)) = (recorded, promised) {
+        let partial = promised.packages.values().any(|entry| entry.link);
+        for (path, entry) in &recorded.packages {
+            match promised.packages.get(path) {
+                _ if path.is_empty() || entry.link || entry.extraneous => {}
+                None => differ(
+                    path,
+                    "was installed, but the lockfile does not have it".to_owned(),
+                ),
+                Some(wanted) if wanted.version != entry.version => {
+                    let version = |entry: &Entry| entry.version.clone().unwrap_or_default();
+                    differ(
+                        path,
+                        format!(
+                            "is {}, but the lockfile says {}",
+                            version(entry),
+                            version(wanted)
+                        ),
+                    );
+                }
+                Some(wanted) if contradict(wanted, entry) => {
+                    differ(path, "has another digest than the lockfile says".to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+        let needed = |entry: &Entry| {
+            !(entry.dev
+                || entry.optional
+                || entry.dev_optional
+                || entry.peer
+                || entry.extraneous
+                || partial)
+        };
+        let missing = promised.packages.iter().filter(|(path, entry)| {
+            !path.is_empty() && needed(entry) && !recorded.packages.contains_key(*path)
+        });
+        for (path, _) in missing {
+            differ(path, "is in the lockfile, but was not installed".to_owned());
+        }
+    }
+    let more = findings.len().saturating_sub(LISTED);
+    findings.truncate(LISTED);
+    if more > 0 {
+        let message = format!("{more} more differences");
+        findings.push(Finding::new(Code::ViewMismatch, "node_modules", message));
+    }
+    findings
+}
+
+/// What is wrong on disk with a place that npm recorded.
+fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
+    if entry.link {
+        return (!disk.links.contains_key(path))
+            .then(|| "was recorded as a link that is not there".to_owned());
+    }
+    let Some(found) = disk.packages.get(path) else {
+        let known = disk.broken.iter().any(|broken| broken == path);
+        return (!known).then(|| "was recorded by npm, but is not on disk".to_owned());
+    };
+    if path.contains("node_modules/") && entry.version != found.manifest.version {
+        let version = |version: &Option<String>| version.clone().unwrap_or_default();
+        return Some(format!(
+            "is {} on disk, but npm recorded {}",
+            version(&found.manifest.version),
+            version(&entry.version)
+        ));
+    }
+    let name = entry
+        .name
+        .as_deref()
+        .unwrap_or_else(|| lockfile::folder_name(path));
+    let own = found.manifest.name.as_deref().unwrap_or(name);
+    (path.contains("node_modules/") && own != name)
+        .then(|| format!("is `{own}` on disk, but npm recorded `{name}`"))
+}
+
+/// Whether two records state digests that cannot both hold.
+fn contradict(one: &Entry, other: &Entry) -> bool {
+    let parse = |entry: &Entry| {
+        entry
+            .integrity
+            .as_deref()
+            .and_then(|text| Integrity::parse(text).ok())
+    };
+    match (parse(one), parse(other)) {
+        (Some(one), Some(other)) => !one.agrees_with(&other),
+        _ => false,
+    }
+}
+
+/// Copies npm's package; links inside it are kept as what they lead to.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut pending: Vec<(PathBuf, PathBuf, usize)> =
+        vec![(from.to_path_buf(), to.to_path_buf(), 0)];
+    while let Some((source, target, depth)) = pending.pop() {
+        if depth > 64 {
+            return Err(io::Error::other("the directory is nested too deeply"));
+        }
+        if source.is_dir() {
+            std::fs::create_dir_all(&target)?;
+            for entry in std::fs::read_dir(&source)? {
+                let entry = entry?;
+                pending.push((entry.path(), target.join(entry.file_name()), depth + 1));
+            }
+        } else if source.exists() {
+            std::fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}

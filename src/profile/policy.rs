@@ -1,0 +1,315 @@
+//! Effective policy: the machine's file merged with the project's or the caller's.
+//!
+//! Called once at the start of a run, before anything else is read. The machine's policy
+//! (`/etc/v4run/policy.toml`) always counts. A project's `v4run.toml` is reviewed with its code and
+//! may add repositories, but where programs and the store lie is not the project's to say. Under
+//! `lockdown` it may only ask for a higher level. A file named by `--policy` takes the project
+//! file's place and, because the caller named it, may say everything short of a lockdown.
+//! It deliberately does not look at the environment.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
+use toml::Spanned;
+use url::Url;
+
+use super::raw::{self, RawPolicy};
+use super::{AllowedRepository, Policy};
+use crate::model::{Algorithm, Code, Digest, Finding};
+
+/// Name of the project's policy file.
+const PROJECT_FILE: &str = "v4run.toml";
+
+/// Policies are written by hand; anything larger is no policy.
+const LIMIT: u64 = 1 << 20;
+
+/// Who states a policy, and so what it may say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Author {
+    System,
+    Caller,
+    Project,
+}
+
+impl Policy {
+    /// Reads and merges the policy files. `explicit` is the caller's `--policy FILE`, `project` the
+    /// directory whose `v4run.toml` counts otherwise, `system` the machine's policy file.
+    pub fn load(explicit: Option<&Path>, project: &Path, system: &Path) -> Result<Self, Finding> {
+        let mut policy = Self::default();
+        if let Some(file) = read(system, false)? {
+            policy.merge(&file, Author::System)?;
+        }
+        let (path, author) = match explicit {
+            Some(path) => (path.to_path_buf(), Author::Caller),
+            None => (project.join(PROJECT_FILE), Author::Project),
+        };
+        if let Some(file) = read(&path, author == Author::Caller)? {
+            policy.merge(&file, author)?;
+        }
+        Ok(policy)
+    }
+
+    fn merge(&mut self, file: &PolicyFile, author: Author) -> Result<(), Finding> {
+        let raw: RawPolicy =
+            raw::parse(&file.text).map_err(|error| file.invalid(error.line, &error.message))?;
+        let locked = self.lockdown;
+        for repository in &raw.repositories {
+            if locked {
+                return Err(file.locked(&repository.url, "repositories"));
+            }
+            let url = file.base(&repository.url)?;
+            let origin = repository
+                .origin
+                .as_ref()
+                .map(|origin| file.base(origin))
+                .transpose()?;
+            let stated_in = file.place(repository.url.span().start);
+            self.repositories.retain(|known| known.url != url);
+            self.repositories.push(AllowedRepository {
+                url,
+                origin,
+                stated_in,
+            });
+        }
+        if let Some(level) = &raw.level {
+            let number = match level.get_ref().as_str() {
+                "L1" => 1,
+                "L2" => 2,
+                "L3" => 3,
+                other => {
+                    let message = format!("`level` is \"L1\", \"L2\" or \"L3\", not: {other}");
+                    return Err(file.invalid(Some(file.line(level)), &message));
+                }
+            };
+            self.level = self.level.max(Some(number));
+        }
+        if let Some(store) = &raw.store {
+            file.may_place(author, locked, store, "store")?;
+            self.store = Some(file.absolute(store, "store")?);
+        }
+        for (name, manager) in &raw.managers {
+            file.may_place(author, locked, &manager.path, "managers")?;
+            self.managers
+                .insert(name.clone(), file.absolute(&manager.path, "path")?);
+        }
+        if let Some(lockdown) = &raw.lockdown {
+            if author != Author::System {
+                let message = "`lockdown` is for the system policy only";
+                return Err(file.invalid(Some(file.line(lockdown)), message));
+            }
+            self.lockdown = *lockdown.get_ref();
+        }
+        self.sources.push((file.path.clone(), file.digest.clone()));
+        Ok(())
+    }
+}
+
+/// A policy file as read.
+struct PolicyFile {
+    path: PathBuf,
+    text: String,
+    digest: Digest,
+}
+
+impl PolicyFile {
+    fn line<T>(&self, value: &Spanned<T>) -> usize {
+        raw::line_of(&self.text, value.span().start)
+    }
+
+    fn place(&self, position: usize) -> String {
+        format!(
+            "{}:{}",
+            self.path.display(),
+            raw::line_of(&self.text, position)
+        )
+    }
+
+    fn invalid(&self, line: Option<usize>, message: &str) -> Finding {
+        let subject = match line {
+            Some(line) => format!("{}:{line}", self.path.display()),
+            None => self.path.display().to_string(),
+        };
+        Finding::new(Code::PolicyInvalid, subject, message)
+    }
+
+    fn locked<T>(&self, value: &Spanned<T>, key: &str) -> Finding {
+        let message = format!("the system policy is locked down, so `{key}` cannot be set here");
+        self.invalid(Some(self.line(value)), &message)
+            .with_hint("state it in the system policy instead")
+    }
+
+    fn may_place<T>(
+        &self,
+        author: Author,
+        locked: bool,
+        value: &Spanned<T>,
+        key: &str,
+    ) -> Result<(), Finding> {
+        if locked {
+            return Err(self.locked(value, key));
+        }
+        if author == Author::Project {
+            let message =
+                format!("`{key}` cannot be set by a project: it names places on the machine");
+            return Err(self
+                .invalid(Some(self.line(value)), &message)
+                .with_hint("state it in the system policy, or in a file named with `--policy`"));
+        }
+        Ok(())
+    }
+
+    fn absolute(&self, value: &Spanned<String>, key: &str) -> Result<PathBuf, Finding> {
+        let path = PathBuf::from(value.get_ref());
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        let message = format!("`{key}` must be an absolute path: {}", value.get_ref());
+        Err(self.invalid(Some(self.line(value)), &message))
+    }
+
+    /// A repository address: https, no credentials, path with a final `/`.
+    fn base(&self, value: &Spanned<String>) -> Result<Url, Finding> {
+        let line = Some(self.line(value));
+        let mut url = Url::parse(value.get_ref())
+            .map_err(|error| self.invalid(line, &format!("not an address: {error}")))?;
+        if url.scheme() != "https" || url.host_str().is_none() {
+            return Err(self.invalid(line, "a repository address starts with https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let message =
+                "credentials do not belong into a policy: use the manager's user configuration";
+            return Err(self.invalid(line, message));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(self.invalid(line, "a repository address has no query and no fragment"));
+        }
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Ok(url)
+    }
+}
+
+/// Reads a policy file. `None` when it does not exist and need not.
+fn read(path: &Path, required: bool) -> Result<Option<PolicyFile>, Finding> {
+    let invalid =
+        |message: String| Finding::new(Code::PolicyInvalid, path.display().to_string(), message);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(None),
+        Err(error) => return Err(invalid(format!("cannot be read: {error}"))),
+    };
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| invalid(format!("cannot be read: {error}")))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LIMIT {
+        return Err(invalid("larger than 1 MiB".to_owned()));
+    }
+    let digest = Digest::new(Algorithm::Sha256, sha2::Sha256::digest(&bytes).to_vec())
+        .map_err(|error| invalid(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_bytes| invalid("not UTF-8".to_owned()))?;
+    Ok(Some(PolicyFile {
+        path: path.to_path_buf(),
+        text,
+        digest,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(system: &str, project: &str) -> Result<Policy, Finding> {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = directory.path().join("policy.toml");
+        std::fs::write(&machine, system).unwrap();
+        std::fs::write(directory.path().join(PROJECT_FILE), project).unwrap();
+        Policy::load(None, directory.path(), &machine)
+    }
+
+    #[test]
+    fn files_are_merged_and_the_higher_level_counts() {
+        let policy = load(
+            "level = 'L2'\nstore = '/var/cache/v4run'\n[managers.npm]\npath = '/opt/npm'\n",
+            "level = 'L1'\n[[repositories]]\nurl = 'https://mirror.invalid/npm'\norigin = 'https://registry.invalid/'\n",
+        )
+        .unwrap();
+        assert_eq!(policy.level, Some(2));
+        assert_eq!(policy.managers["npm"], Path::new("/opt/npm"));
+        let repository = &policy.repositories[0];
+        assert_eq!(repository.url.as_str(), "https://mirror.invalid/npm/");
+        assert!(
+            repository.stated_in.ends_with("v4run.toml:3"),
+            "{}",
+            repository.stated_in
+        );
+        assert_eq!(policy.sources.len(), 2);
+    }
+
+    #[test]
+    fn absent_files_are_no_policy_unless_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = directory.path().join("absent.toml");
+        assert_eq!(
+            Policy::load(None, directory.path(), &absent).unwrap(),
+            Policy::default()
+        );
+        assert!(Policy::load(Some(&absent), directory.path(), &absent).is_err());
+    }
+
+    #[test]
+    fn mistakes_name_file_and_line() {
+        for (text, line) in [
+            ("level = 'L1'\nrepositorys = []\n", ":2"),
+            ("\nlevel = 'L4'\n", ":2"),
+            ("[[repositories]]\nurl = 'http://registry.invalid/'\n", ":2"),
+            (
+                "[[repositories]]\nurl = 'https://user:pw@registry.invalid/'\n",
+                ":2",
+            ),
+            (
+                "[[repositories]]\nurl = 'https://registry.invalid/'\ntrust = 1\n",
+                ":3",
+            ),
+            ("[managers.npm]\npath = 'bin/npm'\n", ":2"),
+            ("lockdown = true\n", ":1"),
+            ("store = '/tmp/s'\n", ":1"),
+        ] {
+            let finding = load("", text).unwrap_err();
+            assert_eq!(finding.code, Code::PolicyInvalid);
+            assert!(
+                finding.subject.ends_with(line),
+                "{text}: {} {}",
+                finding.subject,
+                finding.message
+            );
+        }
+    }
+
+    #[test]
+    fn lockdown_leaves_the_project_only_a_higher_level() {
+        let system = "lockdown = true\nlevel = 'L1'\n";
+        assert_eq!(load(system, "level = 'L3'\n").unwrap().level, Some(3));
+        let finding = load(system, "[[repositories]]\nurl = 'https://x.invalid/'\n").unwrap_err();
+        assert!(
+            finding.message.contains("locked down"),
+            "{}",
+            finding.message
+        );
+    }
+
+    #[test]
+    fn a_named_file_may_place_things_unless_locked() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = directory.path().join("named.toml");
+        let machine = directory.path().join("machine.toml");
+        std::fs::write(&named, "store = '/srv/store'\n").unwrap();
+        let policy = Policy::load(Some(&named), directory.path(), &machine).unwrap();
+        assert_eq!(policy.store.as_deref(), Some(Path::new("/srv/store")));
+        std::fs::write(&machine, "lockdown = true\n").unwrap();
+        assert!(Policy::load(Some(&named), directory.path(), &machine).is_err());
+    }
+}

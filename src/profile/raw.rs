@@ -1,0 +1,69 @@
+//! Reads TOML of policies and profiles into plain shapes and names the line of every mistake.
+//!
+//! First of the two steps: what a file says. Unknown keys are errors, because a misspelt key in a
+//! security policy must not pass as silence. What it means is decided in the sibling modules.
+//! Form: TOML 1.0.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+
+/// A file that is no TOML of the expected shape.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ShapeError {
+    /// Line of the mistake, from 1, when it is known.
+    pub line: Option<usize>,
+    /// What is wrong; one line.
+    pub message: String,
+}
+
+/// What a policy file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawPolicy {
+    #[serde(default)]
+    pub(super) repositories: Vec<RawRepository>,
+    pub(super) level: Option<Spanned<String>>,
+    pub(super) store: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) managers: std::collections::BTreeMap<String, RawManager>,
+    pub(super) lockdown: Option<Spanned<bool>>,
+}
+
+/// One `[[repositories]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawRepository {
+    pub(super) url: Spanned<String>,
+    pub(super) origin: Option<Spanned<String>>,
+}
+
+/// One `[managers.NAME]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawManager {
+    pub(super) path: Spanned<String>,
+}
+
+/// Parses TOML text.
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ShapeError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| ShapeError {
+        line: error.span().map(|span| line_of(text, span.start)),
+        message: error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    })
+}
+
+/// The line, from 1, that a byte position lies on.
+pub(super) fn line_of(text: &str, position: usize) -> usize {
+    text.bytes()
+        .take(position)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
+}
