@@ -139,8 +139,11 @@ fn properties(
             found.insert(("cdx:npm:package:development", "true".to_owned()));
         }
     }
-    if places.iter().any(|package| package.retained) {
+    if released.is_none() && places.iter().any(|package| package.retained) {
         found.insert(("v4run:retained", "true".to_owned()));
+    }
+    if places.iter().all(|package| package.local) {
+        found.insert(("v4run:local", "true".to_owned()));
     }
     for script in places.iter().flat_map(|package| &package.scripts) {
         found.insert((

@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-/// The address with everything escaped that RFC 3986 does not allow; none when it is no address.
+/// The address without fragment and with everything escaped that RFC 3986 does not allow; none when it is no address.
 pub(super) fn iri(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
+    let mut url = Url::parse(text).ok()?;
+    url.set_fragment(None);
     let (authority, rest) = url
         .as_str()
         .split_at(url[..url::Position::BeforePath].len());
