@@ -52,6 +52,8 @@ pub(super) struct Grounds<'a> {
     pub(super) npm: &'a Path,
     /// The project, unless the run is about the global tree.
     pub(super) project: Option<&'a Path>,
+    /// The global tree, when the run is about it.
+    pub(super) global: Option<&'a Path>,
     /// The caller's home directory.
     pub(super) home: Option<&'a Path>,
     /// Workspaces.

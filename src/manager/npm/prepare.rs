@@ -303,12 +303,14 @@ impl<'a> Facts<'a> {
         let writes = self.writes();
         let npm = self.npm_to_run(&writes)?;
         let project = (!self.global).then_some(self.location.root.as_path());
+        let tree = self.config.prefix.join("lib/node_modules");
         let (rules, runtime_roots) = Grounds {
             profile: &self.profile,
             runtime: &self.runtime,
             private: self.request.private,
             npm: &npm,
             project,
+            global: Some(tree.as_path()).filter(|_| self.global),
             home: self.request.home.as_deref(),
             workspaces: &self.workspaces,
             writes: &writes,
@@ -371,10 +373,16 @@ impl<'a> Facts<'a> {
             }
             return writes;
         }
+        let on = |key: &str| self.config.passed(key) == Some("true");
+        if on("dry-run") {
+            return writes;
+        }
         let root = &self.location.root;
-        let places = std::iter::once(root).chain(&self.workspaces);
-        let trees = places.map(|place| (place.join("node_modules"), "installed packages"));
-        writes.directories.extend(trees);
+        if !on("package-lock-only") {
+            let places = std::iter::once(root).chain(&self.workspaces);
+            let trees = places.map(|place| (place.join("node_modules"), "installed packages"));
+            writes.directories.extend(trees);
+        }
         if self.task.writes == Scope::Project {
             writes.files = self.written_files();
         }
@@ -693,3 +701,6 @@ impl<'a> Facts<'a> {
 fn text_of(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;
