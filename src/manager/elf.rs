@@ -88,10 +88,10 @@ pub(super) fn needs(program: &Path) -> io::Result<Needs> {
             let Some(library) = hit.filter(|_| found.libraries.len() < MANY) else {
                 continue;
             };
-            if found.libraries.insert(library.clone()) {
-                if let Ok(next) = stated(&library) {
-                    queue.push_back((library, next));
-                }
+            if found.libraries.insert(library.clone())
+                && let Ok(next) = stated(&library)
+            {
+                queue.push_back((library, next));
             }
         }
     }
