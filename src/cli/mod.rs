@@ -1,5 +1,127 @@
-//! Placeholder of the layer `cli`.
-/// Entry.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(125)
+//! Arguments and text: what was typed, and which part of the program answers it.
+//!
+//! Options stand before the manager's name; everything after it belongs to the manager. What v4run
+//! says goes to standard error, except what a subcommand was asked to print.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::diag::ERROR;
+use crate::manager;
+use crate::model::Level;
+use crate::sandbox::canary;
+use crate::session;
+use crate::session::children::{LAUNCHER, PROXY};
+
+mod assess;
+mod doctor;
+mod explain;
+mod hidden;
+mod profile;
+mod verify;
+
+/// Sandboxed install interceptor: verified packages, nothing executed, a record of it.
+#[derive(Debug, Parser)]
+#[command(name = "v4run", version, arg_required_else_help = true, after_help = AFTER)]
+struct Arguments {
+    /// Where this run's record goes; made when missing.
+    #[arg(long, env = "V4RUN_RECORD", value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Policy file, in place of the project's v4run.toml.
+    #[arg(long, env = "V4RUN_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Fail unless this V4 level is at least supported.
+    #[arg(long, env = "V4RUN_LEVEL", value_name = "L1|L2|L3")]
+    level: Option<Level>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "\
+Run a package manager by its name: `v4run npm ci`. Options stand before the name.
+
+Exit status: the manager's own; 120 something was refused; 121 level not reached; 125 v4run could not
+do its job; 126 refused before the start; 127 package manager not found.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What this machine offers, and a live self-test of every layer.
+    Doctor(doctor::Arguments),
+    /// The 19 controls of a record.
+    Assess(assess::Arguments),
+    /// Whether a record is intact.
+    Verify(verify::Arguments),
+    /// What a finding code or a control means, and what to do.
+    Explain(explain::Arguments),
+    /// The built-in profiles.
+    Profile(profile::Arguments),
+    /// A package manager with its arguments.
+    #[command(external_subcommand)]
+    Manager(Vec<OsString>),
+}
+
+/// Entry of the program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let second = arguments.get(1).and_then(|argument| argument.to_str());
+    // The re-executions come first: they must not look at anything else.
+    let status = match second {
+        Some(PROXY) => hidden::proxy(&arguments),
+        Some(LAUNCHER) => hidden::launcher(&arguments),
+        Some(canary::ARGUMENT) => hidden::canary(&arguments),
+        Some(_) | None => typed(arguments),
+    };
+    ExitCode::from(status)
+}
+
+fn typed(arguments: Vec<OsString>) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let status = if error.use_stderr() { ERROR } else { 0 };
+            let _ = error.print();
+            return status;
+        }
+    };
+    match arguments.command {
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Assess(assess) => assess.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Profile(profile) => profile.run(),
+        Command::Manager(words) => {
+            let mut words = words.into_iter();
+            let name = words.next().unwrap_or_default();
+            let Some(manager) = name.to_str().and_then(manager::by_name) else {
+                let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
+                complain(&format!(
+                    "v4run: unknown command or package manager `{}`; known: {}",
+                    crate::diag::sanitize(&name.to_string_lossy()),
+                    known.join(", ")
+                ));
+                return ERROR;
+            };
+            session::run(session::Options {
+                record: arguments.record,
+                policy: arguments.policy,
+                level: arguments.level,
+                manager,
+                arguments: words.collect(),
+            })
+        }
+    }
+}
+
+/// Prints what was asked for. A closed pipe is no error of ours.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }

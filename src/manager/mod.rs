@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use crate::model::{Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool};
@@ -165,9 +167,9 @@ pub trait Manager: std::fmt::Debug + Sync {
     /// What is installed before the start, so that packages left alone can be told from new ones.
     fn snapshot(&self, prepared: &Prepared) -> Snapshot;
 
-    /// What an opened, verified artifact looks like to the manager.
-    fn hand_out(&self, _content: &[u8]) -> HandOut {
-        HandOut::Whole
+    /// What an opened, verified artifact looks like to the manager. `content` is a private copy.
+    fn hand_out(&self, _content: &File) -> io::Result<HandOut> {
+        Ok(HandOut::Whole)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, ControlId, Digest, Finding};
+use super::{Anchor, ControlId, Digest, Finding, InstalledPackage};
 
 /// A program that takes part in the run, with what identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +207,13 @@ pub enum Event {
         /// Signal, if it was ended by one.
         signal: Option<i32>,
     },
+    /// The install tree was read back; the packages follow, one event each.
+    Inspected {
+        /// Install paths that the project itself depends on.
+        direct: Vec<String>,
+    },
+    /// A package on disk after the run.
+    Installed(InstalledPackage),
     /// Nothing of the run is left.
     Contained {
         /// Processes that had to be killed after the manager's end.
@@ -220,7 +227,7 @@ pub enum Event {
         opens: u64,
         /// Connections handed to the proxy.
         connections: u64,
-        /// Identical refusals after the first, not recorded one by one.
+        /// Refusals not recorded one by one: equal ones after the third, all beyond a bound.
         repeated: u64,
     },
     /// A control's status, as assessed when the record was sealed.

@@ -11,6 +11,7 @@ mod event;
 mod finding;
 mod plan;
 mod secret;
+mod verdict;
 
 pub use code::{Code, Severity};
 pub use component::{InstalledPackage, Script};
@@ -23,3 +24,6 @@ pub use plan::{
     ProxyMessage, Repository, View,
 };
 pub use secret::{Secret, redact_url};
+pub use verdict::{
+    Assessment, ControlVerdict, Level, LevelError, LevelStatus, LevelVerdict, Subject,
+};

@@ -95,6 +95,9 @@ pub struct FileGuard {
     pub views: Vec<View>,
     /// Digests that local artifact files may have, beside those that the proxy releases.
     pub known: Vec<Integrity>,
+    /// Local artifact files, by canonical path, that must have exactly this digest.
+    #[serde(default)]
+    pub pinned: Vec<(OsString, Integrity)>,
     /// Expected harmless probes.
     pub probes: Vec<Probe>,
 }

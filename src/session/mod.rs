@@ -1,1 +1,340 @@
-//! Placeholder of the layer `session`.
+//! One run from start to end; the only place that knows all parts.
+//!
+//! Order: user and capabilities → record → policy and manager configuration → proxy and launcher →
+//! answer notifications → end everything → read the tree back → assess → seal. Whatever happens
+//! after the record exists ends in a sealed record; what happens before is said on standard error.
+//! Threads only; the async part is the proxy's own process.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use crate::assess;
+use crate::diag::{ERROR, ManagerStatus, finding as render};
+use crate::manager::{Installed, Manager, Prepared, Project, Request};
+use crate::model::{Assessment, Code, Event, Finding, Level, Secret, Severity};
+use crate::profile::Policy;
+use crate::record;
+use crate::record::{Index, Outcome, Recorder};
+
+pub mod children;
+mod confined;
+pub mod doctor;
+mod identity;
+mod places;
+mod prepare;
+mod runtime;
+mod seeds;
+mod signals;
+
+use identity::Needs;
+use places::{Environment, RunDirs};
+
+/// What the command line says.
+#[derive(Debug)]
+pub struct Options {
+    /// `--record`.
+    pub record: Option<PathBuf>,
+    /// `--policy`.
+    pub policy: Option<PathBuf>,
+    /// `--level`.
+    pub level: Option<Level>,
+    /// The manager's driver.
+    pub manager: &'static dyn Manager,
+    /// The manager's arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// The machine's policy.
+const SYSTEM_POLICY: &str = "/etc/v4run/policy.toml";
+
+/// One run in the making.
+struct Run {
+    id: Uuid,
+    started: SystemTime,
+    options: Options,
+    environment: Environment,
+    directory: PathBuf,
+}
+
+/// Runs the manager and returns v4run's exit status.
+pub fn run(options: Options) -> u8 {
+    let directory = match std::env::current_dir() {
+        Ok(directory) => directory,
+        Err(error) => {
+            let finding = Finding::new(Code::Usage, ".", format!("no working directory: {error}"));
+            return fail(&finding);
+        }
+    };
+    let run = Run {
+        id: Uuid::new_v4(),
+        started: SystemTime::now(),
+        options,
+        environment: std::env::vars_os().collect(),
+        directory,
+    };
+    match run.finish() {
+        Ok(status) => status,
+        Err(finding) => fail(&finding),
+    }
+}
+
+/// Says why nothing could be done, on standard error.
+fn fail(finding: &Finding) -> u8 {
+    say(&render(finding));
+    ERROR
+}
+
+fn say(text: &str) {
+    use std::io::Write as _;
+    // Nobody is left to be told if standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+}
+
+/// Findings that are printed while they happen; the record has all.
+const PRINTED: usize = 20;
+
+/// Prints what deserves a line while it happens, each once.
+fn live() -> record::Observer {
+    let mut printed = HashSet::new();
+    Box::new(move |event| {
+        if let Event::Found(finding) = event
+            && finding.code.severity() != Severity::Note
+            && printed.len() < PRINTED
+            && printed.insert(finding.clone())
+        {
+            say(&render(finding));
+        }
+    })
+}
+
+/// What the confined part of a run left behind.
+#[derive(Debug, Default)]
+struct Ended {
+    status: Option<ManagerStatus>,
+    started: bool,
+    installed: Option<Installed>,
+    project: Project,
+}
+
+impl Run {
+    fn finish(self) -> Result<u8, Finding> {
+        signals::block()?;
+        let user = identity::settle(&self.directory, &self.needs())?;
+        let place = match &self.options.record {
+            Some(record) => record.clone(),
+            None => places::record(&self.environment, &self.id.simple().to_string())?,
+        };
+        let recorder = Recorder::start(&place, live()).map_err(|e| e.finding())?;
+        recorder.send(Event::RunStarted {
+            v4run: env!("CARGO_PKG_VERSION").to_owned(),
+            manager: self.options.manager.name().to_owned(),
+            arguments: self.options.arguments.iter().map(shown_argument).collect(),
+            directory: self.directory.display().to_string(),
+            uid: nix::unistd::getuid().as_raw(),
+            user,
+        });
+        let mut ended = Ended::default();
+        if let Err(finding) = self.confined_part(&recorder, &mut ended) {
+            recorder.send(Event::Found(finding));
+        }
+        self.seal(recorder, ended)
+    }
+
+    /// What the project's owner would have to reach, if root is to become that user.
+    fn needs(&self) -> Needs {
+        let home = places::home(&self.environment);
+        let mut needs = Needs::default();
+        needs
+            .read
+            .extend(home.iter().flat_map(|h| [h.join(".npmrc"), h.clone()]));
+        needs.read.extend(self.options.policy.clone());
+        needs.write.push(self.directory.clone());
+        needs
+            .write
+            .extend(places::store(&self.environment, None).ok());
+        needs.write.extend(match &self.options.record {
+            Some(record) => Some(record.clone()),
+            None => places::record(&self.environment, "x").ok(),
+        });
+        needs
+    }
+
+    fn confined_part(&self, recorder: &Recorder, ended: &mut Ended) -> Result<(), Finding> {
+        let policy = self.policy()?;
+        for (path, sha256) in &policy.sources {
+            recorder.send(Event::InputRead {
+                name: "policy".to_owned(),
+                path: path.display().to_string(),
+                sha256: sha256.clone(),
+            });
+        }
+        let store = places::store(&self.environment, policy.store.as_deref())?;
+        let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
+        let start = confined::Start::new(&store, &self.environment)?;
+        let request = Request {
+            arguments: &self.options.arguments,
+            directory: self.directory.clone(),
+            environment: &self.environment,
+            home: places::home(&self.environment),
+            policy: &policy,
+            private: &dirs.private,
+            proxy_port: start.port(),
+            token: Secret::new(Uuid::new_v4().simple().to_string()),
+        };
+        let mut prepared = match self.options.manager.prepare(&request) {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                refusal
+                    .events
+                    .into_iter()
+                    .for_each(|event| recorder.send(event));
+                for finding in refusal.findings {
+                    recorder.send(Event::Found(finding));
+                }
+                return Ok(());
+            }
+        };
+        prepared.network.store = store.into_os_string();
+        prepared.network.run = self.id.simple().to_string();
+        ended.project = prepared.project.clone();
+        std::mem::take(&mut prepared.events)
+            .into_iter()
+            .for_each(|event| recorder.send(event));
+        let before = self.options.manager.snapshot(&prepared);
+        let seeds = seeds::sow(&prepared.seeds)?;
+        let result = self.supervise(recorder, start, &prepared, &dirs, ended);
+        if ended.started && prepared.installs {
+            ended.installed = Some(self.options.manager.inspect(&prepared, &before));
+        }
+        if ended.status == Some(ManagerStatus::Exited(0)) && result.is_ok() {
+            seeds::promote(&prepared.promotions)?;
+        }
+        seeds.weed();
+        result
+    }
+
+    fn supervise(
+        &self,
+        recorder: &Recorder,
+        start: confined::Start,
+        prepared: &Prepared,
+        dirs: &RunDirs,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
+        // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
+        let watch = runtime::Watch::start(&prepared.tools);
+        let result = start.run(
+            recorder,
+            self.options.manager,
+            prepared,
+            &dirs.private,
+            ended,
+        );
+        for event in watch.finish() {
+            recorder.send(event);
+        }
+        result
+    }
+
+    fn policy(&self) -> Result<Policy, Finding> {
+        let project = prepare::policy_directory(&self.directory);
+        let explicit = self.options.policy.as_deref();
+        Policy::load(explicit, &project, Path::new(SYSTEM_POLICY))
+    }
+
+    fn seal(self, recorder: Recorder, ended: Ended) -> Result<u8, Finding> {
+        let mut recorded = recorder.finish().map_err(|e| e.finding())?;
+        if let Some(installed) = ended.installed {
+            recorded.push(Event::Inspected {
+                direct: installed.direct,
+            });
+            for package in installed.packages {
+                for script in &package.scripts {
+                    recorded.push(Event::ScriptSuppressed {
+                        name: package.name.clone(),
+                        version: package.version.clone(),
+                        path: package.path.clone(),
+                        script: script.name.clone(),
+                        command: script.command.clone(),
+                    });
+                }
+                recorded.push(Event::Installed(package));
+            }
+            for finding in installed.findings {
+                recorded.push(Event::Found(finding));
+            }
+        }
+        for finding in assess::compare(&Index::new(recorded.events())) {
+            recorded.push(Event::Found(finding));
+        }
+        let assessment = assess::assess(recorded.events());
+        if let Some(level) = self.options.level {
+            let reached = assessment
+                .level(level)
+                .is_some_and(|l| l.verdict.is_reached());
+            if !reached {
+                recorded.push(Event::Found(not_reached(level, &assessment)));
+            }
+        }
+        let outcome = Outcome {
+            run: self.id,
+            started: self.started,
+            ended: SystemTime::now(),
+            manager: self.options.manager.name().to_owned(),
+            project: ended.project,
+            status: ended.status,
+            before_start: !ended.started,
+            assessment,
+        };
+        let sealed = recorded.seal(&outcome).map_err(|e| e.finding())?;
+        for line in record::human(&sealed) {
+            say(&line);
+        }
+        if let Some(note) = sealed.exit.note(self.options.manager.name()) {
+            say(&format!("v4run: {note}"));
+        }
+        Ok(sealed.exit.status())
+    }
+}
+
+fn not_reached(level: Level, assessment: &Assessment) -> Finding {
+    let verdict = assessment.level(level);
+    let blocking = verdict.map_or_else(Vec::new, |verdict| {
+        verdict.blocking.iter().map(ToString::to_string).collect()
+    });
+    let word = verdict.map_or("not assessed", |verdict| verdict.verdict.name());
+    Finding::new(
+        Code::LevelNotReached,
+        level.to_string(),
+        format!(
+            "{level} is {word}; it is held up by: {}",
+            blocking.join(", ")
+        ),
+    )
+    .with_hint("`v4run assess` shows each control; `v4run explain 4.x` says what it needs")
+}
+
+/// An argument as it may be recorded: the value of a flag that carries a credential is hidden.
+fn shown_argument(argument: &OsString) -> String {
+    let text = argument.to_string_lossy();
+    match text.split_once('=') {
+        Some((flag, _)) if is_secret(flag) => format!("{flag}=***"),
+        Some(_) | None => match url::Url::parse(&text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                crate::model::redact_url(&url)
+            }
+            Ok(_) | Err(_) => text.into_owned(),
+        },
+    }
+}
+
+fn is_secret(flag: &str) -> bool {
+    let flag = flag.to_ascii_lowercase();
+    ["auth", "token", "password", "otp", "secret", "_key"]
+        .iter()
+        .any(|word| flag.contains(word))
+}

@@ -1,10 +1,230 @@
-//! The first-seen ledger.
+//! The first-seen ledger: a published version keeps its digest, across runs (4.2, 4.11).
+//!
+//! One immutable entry for each file of a version, under
+//! `v1/ledger/<protocol>/ab/<sha256 of canonical origin, name, version, file>`. The origin is that
+//! of the repository and not the mirror's address, so that one file through two mirrors meets. The
+//! ledger can only add a reason to refuse, never one to accept; an entry that cannot be read is an
+//! error and is never replaced. Entries do not expire.
+
+use std::io::{Read as _, Write as _};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Directory, Put, Store as _, StoreError};
+use crate::model::Digest;
+use crate::verify::Digests;
+use crate::verify::hash::sha256;
+
+/// More than any entry has.
+const ENTRY: u64 = 64 * 1024;
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Protocol name, which separates the ecosystems.
+    pub protocol: &'a str,
+    /// Canonical origin.
+    pub origin: &'a str,
+    /// Package name.
+    pub name: &'a str,
+    /// Package version.
+    pub version: &'a str,
+    /// File name within the version.
+    pub file: &'a str,
+}
+
+impl Item<'_> {
+    fn key(&self) -> String {
+        // Line feeds cannot occur in any of the parts, so different items never meet.
+        let text = [self.origin, self.name, self.version, self.file].join("\n");
+        let hex = sha256(text.as_bytes()).hex();
+        format!(
+            "v1/ledger/{}/{}/{hex}",
+            self.protocol,
+            hex.get(..2).unwrap_or_default()
+        )
+    }
+}
+
 /// What was seen first.
-#[derive(Debug)]
-pub struct LedgerEntry;
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// SHA-512 of the bytes.
+    pub digest: Digest,
+    /// Their size.
+    pub size: u64,
+    /// Canonical origin.
+    pub origin: String,
+    /// The run that saw it.
+    pub first_seen_by: String,
+    /// When, RFC 3339.
+    pub time: String,
+}
+
 /// Answer of the ledger.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirstSeen {
-    /// New.
+    /// Nobody had seen it; it is noted now.
     New,
+    /// Seen before, with the same digest.
+    Same,
+    /// Seen before, with another digest.
+    Changed(Box<Entry>),
+}
+
+/// The ledger of a store, written for one run.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    directory: Directory,
+    run: String,
+}
+
+impl Ledger {
+    /// Over that directory; new entries name `run`.
+    pub fn new(directory: &Directory, run: &str) -> Self {
+        Self {
+            directory: directory.clone(),
+            run: run.to_owned(),
+        }
+    }
+
+    /// Compares with what was seen first, and notes it if nothing was.
+    pub fn check(&self, item: Item<'_>, digests: &Digests) -> Result<FirstSeen, StoreError> {
+        let key = item.key();
+        // Asking first only spares the write: the put below decides on its own.
+        if let Some(entry) = self.entry(&key)? {
+            return Ok(compare(entry, digests));
+        }
+        let entry = Entry {
+            digest: digests.sha512.clone(),
+            size: digests.size,
+            origin: item.origin.to_owned(),
+            first_seen_by: self.run.clone(),
+            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        };
+        let path = self.directory.root().join(&key);
+        let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
+            path: path.clone(),
+            source,
+        })?;
+        let mut staged = self.directory.stage()?;
+        staged
+            .write_all(&text)
+            .map_err(|source| StoreError::Io { path, source })?;
+        match self.directory.put_if_absent(&key, staged)? {
+            Put::Created => Ok(FirstSeen::New),
+            Put::Existed => match self.entry(&key)? {
+                Some(entry) => Ok(compare(entry, digests)),
+                None => Ok(FirstSeen::New),
+            },
+        }
+    }
+
+    fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        let Some(file) = self.directory.get(key)? else {
+            return Ok(None);
+        };
+        let path = || self.directory.root().join(key);
+        let mut text = Vec::new();
+        file.take(ENTRY)
+            .read_to_end(&mut text)
+            .map_err(|source| StoreError::Io {
+                path: path(),
+                source,
+            })?;
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|source| StoreError::Entry {
+                path: path(),
+                source,
+            })
+    }
+}
+
+fn compare(entry: Entry, digests: &Digests) -> FirstSeen {
+    if digests.under(entry.digest.algorithm()) == Some(&entry.digest) {
+        FirstSeen::Same
+    } else {
+        FirstSeen::Changed(Box::new(entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::verify::Hashing;
+
+    const ITEM: Item<'static> = Item {
+        protocol: "npm",
+        origin: "https://registry.invalid/",
+        name: "left",
+        version: "1.0.0",
+        file: "left-1.0.0.tgz",
+    };
+
+    fn digests(content: &'static [u8]) -> Digests {
+        let mut hashing = Hashing::new((), []);
+        hashing.push(Bytes::from_static(content)).unwrap();
+        hashing.finish().digests().clone()
+    }
+
+    #[test]
+    fn the_first_digest_stays_across_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let ledger = Ledger::new(&directory, "run-1");
+        assert_eq!(ledger.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::New);
+        assert_eq!(ledger.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::Same);
+        let later = Ledger::new(&directory, "run-2");
+        let FirstSeen::Changed(entry) = later.check(ITEM, &digests(b"b")).unwrap() else {
+            panic!("another digest must not be accepted");
+        };
+        assert_eq!(entry.first_seen_by, "run-1");
+        assert_eq!(later.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::Same);
+    }
+
+    #[test]
+    fn each_part_of_the_item_counts() {
+        let others = [
+            Item {
+                protocol: "pypi",
+                ..ITEM
+            },
+            Item {
+                origin: "https://other.invalid/",
+                ..ITEM
+            },
+            Item {
+                name: "right",
+                ..ITEM
+            },
+            Item {
+                version: "1.0.1",
+                ..ITEM
+            },
+            Item {
+                file: "left.tgz",
+                ..ITEM
+            },
+        ];
+        for other in others {
+            assert_ne!(other.key(), ITEM.key());
+        }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let path = root.path().join(ITEM.key());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "{").unwrap();
+        let result = Ledger::new(&directory, "run").check(ITEM, &digests(b"a"));
+        assert!(matches!(result, Err(StoreError::Entry { .. })));
+    }
 }

@@ -7,11 +7,14 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+mod blob;
 mod directory;
 mod ledger;
+mod trim;
 
+pub use blob::{Blobs, Content, MEMORY, Spool};
 pub use directory::{Directory, Staged};
-pub use ledger::{FirstSeen, LedgerEntry};
+pub use ledger::{Entry, FirstSeen, Item, Ledger};
 
 /// What a put did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,18 @@ pub enum StoreError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// A key that is not a path of safe segments.
+    #[error("not a key of the store: `{0}`")]
+    Key(String),
+    /// An entry of the ledger that cannot be read; it is never replaced.
+    #[error("the ledger entry at `{path}` cannot be read")]
+    Entry {
+        /// The object.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
     },
 }
 

@@ -1,1 +1,338 @@
-//! Placeholder of the layer `supervisor`.
+//! The parent's side of the sandbox: answers the manager's notified system calls.
+//!
+//! Threads of the session receive, judge and answer; one file a kind of call. What Landlock decides
+//! too is let go on after a look; what only the supervisor can decide is done by it on objects it
+//! opened itself (injected descriptors, replaced sockets, metadata on held files), so that nothing
+//! the manager changes meanwhile matters. A call that cannot be read or judged is refused.
+//! It does not know packages: files are judged by digests that others promised.
+
+use std::collections::HashSet;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::manager::Manager;
+use crate::model::{Access, Code, Decision, Event, FileGuard, Finding, PathRule};
+use crate::profile::kernel;
+use crate::profile::kernel::{Judge, Verdict};
+use crate::sys::memory::Reader;
+use crate::sys::notify::{Continue, Listener, Notification};
+
+mod change;
+mod connect;
+mod exec;
+mod known;
+mod map;
+mod metadata;
+mod open;
+mod path;
+mod probes;
+
+pub use connect::Gate;
+pub use known::KnownDigests;
+
+use probes::Probes;
+
+/// Everything the workers share.
+#[derive(Debug)]
+pub struct Supervisor {
+    listener: Listener,
+    manager: &'static dyn Manager,
+    /// Process id of the manager.
+    process: i32,
+    started: AtomicBool,
+    memory: Reader,
+    gate: Gate,
+    files: FileGuard,
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+    devices: Vec<PathBuf>,
+    probes: Probes,
+    known: KnownDigests,
+    /// Parents of written files that were seen to be what their path says; for events only.
+    straight: Mutex<HashSet<PathBuf>>,
+    events: Sink,
+    counts: Counts,
+    turn: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    notifications: AtomicU64,
+    opens: AtomicU64,
+    connections: AtomicU64,
+    failed: AtomicBool,
+}
+
+/// What a handler decided.
+#[derive(Debug)]
+enum Answer {
+    /// Already answered by injecting a descriptor.
+    Done,
+    /// The kernel makes the call.
+    GoOn(Continue),
+    /// The call was made by the supervisor.
+    Value(i64),
+    /// Refused, with the finding that says why.
+    Refuse(i32, Box<Finding>),
+    /// The call fails as it would have without v4run.
+    Fail(i32),
+}
+
+/// Where events go. The supervisor does not know the recorder.
+pub struct Sink(Box<dyn Fn(Event) + Send + Sync>);
+
+impl Sink {
+    /// Calls this with every event, from any worker.
+    pub fn new(take: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Box::new(take))
+    }
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+/// What the supervisor is made from.
+#[derive(Debug)]
+pub struct Parts {
+    /// The manager's driver, for what an artifact looks like to it.
+    pub manager: &'static dyn Manager,
+    /// Process id of the manager.
+    pub process: i32,
+    /// How to reach the proxy.
+    pub gate: Gate,
+    /// How to judge files.
+    pub files: FileGuard,
+    /// The Landlock rules of the run.
+    pub rules: Vec<PathRule>,
+    /// Digests that open artifacts may have.
+    pub known: KnownDigests,
+    /// How to read the manager's memory.
+    pub memory: Reader,
+    /// Where events go.
+    pub events: Sink,
+}
+
+impl Supervisor {
+    /// Takes the listener; answers nothing until [`Supervisor::work`] runs.
+    pub fn new(listener: Listener, parts: Parts) -> Result<Self, globset::Error> {
+        let having = |wanted: &[Access]| {
+            parts
+                .rules
+                .iter()
+                .filter(|rule| wanted.contains(&rule.access))
+                .map(|rule| PathBuf::from(&rule.path))
+                .collect::<Vec<_>>()
+        };
+        let probes = Probes::new(&parts.files.probes)?;
+        Ok(Self {
+            listener,
+            manager: parts.manager,
+            process: parts.process,
+            started: AtomicBool::new(false),
+            memory: parts.memory,
+            gate: parts.gate,
+            readable: having(&[
+                Access::Read,
+                Access::Execute,
+                Access::Write,
+                Access::WriteFile,
+                Access::Device,
+            ]),
+            writable: having(&[Access::Write, Access::WriteFile]),
+            devices: having(&[Access::Device]),
+            files: parts.files,
+            probes,
+            known: parts.known,
+            straight: Mutex::new(HashSet::new()),
+            events: parts.events,
+            counts: Counts::default(),
+            turn: Mutex::new(()),
+        })
+    }
+
+    /// Answers until the last task of the filter is gone. Several threads may run it.
+    pub fn work(&self) {
+        loop {
+            // One worker at a time waits, so that none is stuck in a receive after the last call.
+            let Ok(turn) = self.turn.lock() else { return };
+            let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut ready, PollTimeout::NONE) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => {
+                    self.counts.failed.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+            let state = ready[0].revents().unwrap_or(PollFlags::empty());
+            if state.contains(PollFlags::POLLIN) {
+                // An error means that the caller died before it was received.
+                let received = self.listener.receive();
+                drop(turn);
+                if let Ok(notification) = received {
+                    self.answer(&notification);
+                }
+            } else if state.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+                return;
+            }
+        }
+    }
+
+    /// Whether every notification was answered by its handler.
+    pub fn is_healthy(&self) -> bool {
+        !self.counts.failed.load(Ordering::Relaxed)
+    }
+
+    /// The way in which memory was read, once anything was.
+    pub fn memory_way(&self) -> Option<&'static str> {
+        self.memory.way().map(crate::sys::memory::Way::name)
+    }
+
+    /// Wakes the supervisor on the manager's processor, where the kernel can.
+    pub fn wake_synchronously(&self) -> bool {
+        self.listener.wake_synchronously()
+    }
+
+    /// The counts for the record; `repeated` is the recorder's.
+    pub fn counted(&self) -> Event {
+        Event::Counted {
+            notifications: self.counts.notifications.load(Ordering::Relaxed),
+            opens: self.counts.opens.load(Ordering::Relaxed),
+            connections: self.counts.connections.load(Ordering::Relaxed),
+            repeated: 0,
+        }
+    }
+
+    fn answer(&self, notification: &Notification) {
+        self.counts.notifications.fetch_add(1, Ordering::Relaxed);
+        // A handler that fails must not leave the manager waiting, nor let the call through.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.judge(notification)));
+        let id = notification.id;
+        let sent = match answer {
+            Ok(Answer::Done) => Ok(()),
+            Ok(Answer::GoOn(reason)) => self.listener.go_on(id, reason),
+            Ok(Answer::Value(value)) => self.listener.answer(id, value),
+            Ok(Answer::Fail(errno)) => self.listener.refuse(id, errno),
+            Ok(Answer::Refuse(errno, finding)) => {
+                self.report(notification, errno, *finding);
+                self.listener.refuse(id, errno)
+            }
+            Err(_panic) => {
+                self.counts.failed.store(true, Ordering::Relaxed);
+                self.listener.refuse(id, libc::EACCES)
+            }
+        };
+        // A failure to answer means that the caller is gone.
+        drop(sent);
+    }
+
+    fn judge(&self, notification: &Notification) -> Answer {
+        let Some(call) = kernel::by_number(notification.number) else {
+            return Answer::Fail(libc::ENOSYS);
+        };
+        let me = u32::try_from(self.process).unwrap_or_default();
+        match call.verdict(&notification.arguments, me) {
+            Some(Verdict::Judge(judge)) => match judge {
+                Judge::Exec => self.exec(notification),
+                Judge::Connect => self.connect(notification),
+                Judge::Map => self.map(notification),
+                Judge::Open => self.open(notification),
+                Judge::Change => self.change(notification),
+                Judge::Metadata => self.metadata(notification),
+            },
+            Some(Verdict::Refuse(errno, code)) => {
+                let subject = describe(call.name, &notification.arguments);
+                let message = format!("`{subject}` refused: no install needs it");
+                Answer::Refuse(errno, Box::new(Finding::new(code, subject, message)))
+            }
+            Some(Verdict::Deny(errno)) => Answer::Fail(errno),
+            // The filter notified what the table allows: they disagree, which tests exclude.
+            None => Answer::Fail(libc::EACCES),
+        }
+    }
+
+    /// Records a refusal: as a violation, or as the harmless probe that the profile expects.
+    fn report(&self, notification: &Notification, errno: i32, finding: Finding) {
+        let call = kernel::by_number(notification.number).map_or("unknown", |call| call.name);
+        let decision = Decision::Refused(errno);
+        self.send(if finding.code == Code::ExecRefused {
+            Event::Exec {
+                path: finding.subject.clone(),
+                decision,
+            }
+        } else {
+            Event::Call {
+                call: call.to_owned(),
+                subject: finding.subject.clone(),
+                decision,
+                digest: None,
+            }
+        });
+        self.send(Event::Found(
+            match self.probes.why(call, &finding.subject) {
+                Some(why) => Finding::new(
+                    Code::SuppressedProbe,
+                    finding.subject,
+                    format!("{}; expected: {why}", finding.message),
+                ),
+                None => finding,
+            },
+        ));
+    }
+
+    fn send(&self, event: Event) {
+        (self.events.0)(event);
+    }
+}
+
+/// A refused call with the arguments that made it so, for messages.
+fn describe(name: &str, arguments: &[u64; 6]) -> String {
+    let [first, second, third, ..] = *arguments;
+    let low = |value: u64| value & u64::from(u32::MAX);
+    match name {
+        "socket" => format!(
+            "socket({}, {}, {})",
+            family(low(first)),
+            kind(low(second) & 0xf),
+            low(third)
+        ),
+        "kill" | "tgkill" | "rt_sigqueueinfo" => format!("{name}({})", low(first).cast_signed()),
+        "ioctl" | "fcntl" => format!("{name}(_, {:#x})", low(second)),
+        "setsockopt" => format!("setsockopt(_, {}, {})", low(second), low(third)),
+        "prctl" | "personality" => format!("{name}({:#x})", low(first)),
+        "clone" => format!("clone({:#x})", low(first)),
+        _ => name.to_owned(),
+    }
+}
+
+fn family(number: u64) -> String {
+    let name = match i32::try_from(number).unwrap_or(-1) {
+        libc::AF_UNIX => "AF_UNIX",
+        libc::AF_INET => "AF_INET",
+        libc::AF_INET6 => "AF_INET6",
+        libc::AF_NETLINK => "AF_NETLINK",
+        libc::AF_PACKET => "AF_PACKET",
+        libc::AF_ALG => "AF_ALG",
+        libc::AF_VSOCK => "AF_VSOCK",
+        other => return format!("family {other}"),
+    };
+    name.to_owned()
+}
+
+fn kind(number: u64) -> String {
+    let name = match i32::try_from(number).unwrap_or(-1) {
+        libc::SOCK_STREAM => "SOCK_STREAM",
+        libc::SOCK_DGRAM => "SOCK_DGRAM",
+        libc::SOCK_RAW => "SOCK_RAW",
+        libc::SOCK_SEQPACKET => "SOCK_SEQPACKET",
+        other => return format!("type {other}"),
+    };
+    name.to_owned()
+}

@@ -3,7 +3,7 @@
 //! Kernel: unix(7) `SCM_RIGHTS`, memfd_create(2), fcntl(2) `F_ADD_SEALS`.
 
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Write as _};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
@@ -67,12 +67,12 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         MsgFlags::MSG_CMSG_CLOEXEC,
     )?;
     for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = control {
-            if let Some(&number) = descriptors.first() {
-                // SAFETY: the kernel has just installed this number for this process, and the
-                // buffer has room for one descriptor only, so nothing else owns it.
-                return Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }));
-            }
+        if let ControlMessageOwned::ScmRights(descriptors) = control
+            && let Some(&number) = descriptors.first()
+        {
+            // SAFETY: the kernel has just installed this number for this process, and the
+            // buffer has room for one descriptor only, so nothing else owns it.
+            return Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }));
         }
     }
     if message.bytes == 0 {
@@ -84,26 +84,29 @@ pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     ))
 }
 
-/// A memory file with this content that nobody can change, grow, shrink or unseal any more.
-pub fn sealed(content: &[u8]) -> io::Result<OwnedFd> {
+/// An empty memory file that can be sealed.
+pub fn memory() -> io::Result<File> {
     let memory = memfd_create(
         c"v4run",
         MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
     )?;
-    let mut file = File::from(memory);
-    file.write_all(content)?;
+    Ok(File::from(memory))
+}
+
+/// From now on nobody can change, grow, shrink or unseal this memory file.
+pub fn seal(memory: &File) -> io::Result<()> {
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file.into())
+    fcntl(memory, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::io::Seek as _;
+    use std::io::{Seek as _, Write as _};
 
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
@@ -118,7 +121,9 @@ mod tests {
             SockFlag::SOCK_CLOEXEC,
         )
         .unwrap();
-        send(near.as_fd(), sealed(b"content").unwrap().as_fd()).unwrap();
+        let mut memory = memory().unwrap();
+        memory.write_all(b"content").unwrap();
+        send(near.as_fd(), memory.as_fd()).unwrap();
         let mut file = File::from(receive(far.as_fd()).unwrap().unwrap());
         file.rewind().unwrap();
         let mut text = String::new();
@@ -130,7 +135,9 @@ mod tests {
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
-        let mut file = File::from(sealed(b"content").unwrap());
+        let mut file = memory().unwrap();
+        file.write_all(b"content").unwrap();
+        seal(&file).unwrap();
         assert_eq!(
             file.write(b"x").unwrap_err().raw_os_error(),
             Some(libc::EPERM)

@@ -4,9 +4,16 @@
 //! operation a block, each with the reason why it is sound. Everything else in the crate calls
 //! these functions or the safe ones of `nix`.
 
+#![allow(unsafe_code, reason = "the one home of unsafe code")]
 #![allow(
-    unsafe_code,
-    reason = "the one home of unsafe code; see the module documentation"
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "kernel constants change type between headers and structures; values are small"
 )]
 
+pub mod attempt;
 pub mod fd;
+pub mod memory;
+pub mod notify;
+pub mod probe;
+pub mod process;

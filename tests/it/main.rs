@@ -1,5 +1,31 @@
 //! Table of contents of the black-box suite: every test runs the real binary.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot set itself up must fail"
 )]
+
+mod artifacts;
+mod attack;
+mod bad_input;
+mod canaries;
+mod code;
+mod commands;
+mod concurrency;
+mod exec;
+mod fetch;
+mod files;
+mod install_npm;
+mod layout;
+mod lock;
+mod network;
+mod npmrc;
+mod process;
+mod project;
+mod registry;
+mod run;
+mod scripts;
+mod sentinel;

@@ -1,9 +1,25 @@
-//! The npm registry protocol.
+//! The npm registry protocol: packages by name, packuments as index, tarballs as artifacts.
+//!
+//! Called by the proxy for every request below a configured registry. Registry answers are
+//! untrusted input; an address that the grammar does not know is refused, never passed through.
+//! Nothing here decides what a digest is worth.
+//!
+//! CouchDB-style registry API as the npm client uses it: package metadata and abbreviated
+//! metadata, dist-tags, advisories, signing keys and attestations.
+
+mod packument;
+mod path;
+
 use http::Method;
 use url::Url;
 
 use super::{Class, Protocol, ProtocolError};
 use crate::model::Expected;
+
+/// Full metadata of the largest packages is some ten megabytes.
+const INDEX: u64 = 128 * 1024 * 1024;
+/// The largest packages carry browsers or model files.
+const ARTIFACT: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The npm registry protocol.
 #[derive(Debug)]
@@ -13,16 +29,20 @@ impl Protocol for Npm {
     fn name(&self) -> &'static str {
         "npm"
     }
+
     fn index_limit(&self) -> u64 {
-        0
+        INDEX
     }
+
     fn artifact_limit(&self) -> u64 {
-        0
+        ARTIFACT
     }
-    fn classify(&self, _method: &Method, _base: &Url, _url: &Url) -> Class {
-        Class::Refused(String::new())
+
+    fn classify(&self, method: &Method, base: &Url, url: &Url) -> Class {
+        path::classify(method, base, url)
     }
-    fn expectations(&self, _url: &Url, _body: &[u8]) -> Result<Vec<Expected>, ProtocolError> {
-        Ok(Vec::new())
+
+    fn expectations(&self, url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError> {
+        packument::expectations(url, body)
     }
 }

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what `make demo` and `make test` need on a Debian machine; does nothing where it is there.
+# Usage: scripts/setup.sh [demo|test|bench|check]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+want=${1:-test}
+
+packages=()
+need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
+need cc gcc
+need make make
+need node nodejs
+need npm npm
+case $want in
+test)
+  need setpriv util-linux
+  [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+  ;;
+bench)
+  need nginx nginx-light
+  need openssl openssl
+  need python3 python3
+  ;;
+esac
+if ((${#packages[@]})); then
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+  echo "setup: installing ${packages[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+if ! command -v cargo >/dev/null 2>&1; then
+  echo "setup: no cargo; install Rust 1.88 or newer (https://www.rust-lang.org/tools/install), or: apt-get install rustup" >&2
+  exit 1
+fi
+# Clippy's policy on dependencies: licences, bans, sources.
+if [ "$want" = check ] && ! cargo deny --version >/dev/null 2>&1; then
+  cargo install --locked --quiet cargo-deny
+fi
+if [ "$want" = test ]; then
+  tools=target/tools
+  mkdir -p "$tools"
+  # The strict CycloneDX validator, in an environment that every user may read.
+  if ! "$tools/bin/python" -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null; then
+    /usr/bin/python3 -m venv "$tools"
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.*'
+  fi
+  # Docker's default system-call profile, from the package of its source.
+  if [ ! -f "$tools/docker-default.json" ]; then
+    scratch=$(mktemp -d)
+    chmod 755 "$scratch"
+    (cd "$scratch" && apt-get download -qq golang-github-docker-docker-dev 2>/dev/null || {
+      apt-get update -qq && apt-get download -qq golang-github-docker-docker-dev
+    })
+    (cd "$scratch" && dpkg-deb -x ./*.deb .)
+    cp "$scratch/usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json" "$tools/docker-default.json"
+    rm -rf "$scratch"
+  fi
+fi

@@ -1,0 +1,43 @@
+//! Control 4.4: the repository supports publishing with a second factor.
+//!
+//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
+//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! SCVS 1.0, chapter V4, control 4.4.
+
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Level, Subject};
+
+/// Control 4.4.
+#[derive(Debug)]
+pub(super) struct MfaPublishing;
+
+impl Control for MfaPublishing {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(4) }
+    }
+
+    fn title(&self) -> &'static str {
+        "The repository supports publishing with a second factor"
+    }
+
+    fn level(&self) -> Level {
+        Level::L2
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Repository
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "The operator offers publishers a second factor for publishing. Supported by a dated \
+         statement, or by versions whose metadata shows that it was used."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "Whether a publisher who could use it does."
+    }
+
+    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
+        Verdict::unknown("no dated statement about this repository was available")
+    }
+}

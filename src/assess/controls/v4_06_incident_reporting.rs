@@ -1,0 +1,43 @@
+//! Control 4.6: the repository takes reports of security incidents.
+//!
+//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
+//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! SCVS 1.0, chapter V4, control 4.6.
+
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Level, Subject};
+
+/// Control 4.6.
+#[derive(Debug)]
+pub(super) struct IncidentReporting;
+
+impl Control for IncidentReporting {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(6) }
+    }
+
+    fn title(&self) -> &'static str {
+        "The repository takes reports of security incidents"
+    }
+
+    fn level(&self) -> Level {
+        Level::L2
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Repository
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "There is a published way to report a malicious or compromised component to the \
+         operator, and it is current."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "Whether reports are read and acted upon."
+    }
+
+    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
+        Verdict::unknown("no dated statement about this repository was available")
+    }
+}

@@ -1,0 +1,42 @@
+//! Control 4.7: reporting of incidents can be automated.
+//!
+//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
+//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! SCVS 1.0, chapter V4, control 4.7.
+
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Level, Subject};
+
+/// Control 4.7.
+#[derive(Debug)]
+pub(super) struct AutomatedReporting;
+
+impl Control for AutomatedReporting {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(7) }
+    }
+
+    fn title(&self) -> &'static str {
+        "Reporting of incidents can be automated"
+    }
+
+    fn level(&self) -> Level {
+        Level::L3
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Repository
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "A program can report a component through a documented interface of the operator."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "Whether reports from programs are acted upon."
+    }
+
+    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
+        Verdict::unknown("no dated statement about this repository was available")
+    }
+}

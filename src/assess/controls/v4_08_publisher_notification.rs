@@ -1,0 +1,43 @@
+//! Control 4.8: the repository notifies publishers of security issues.
+//!
+//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
+//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! SCVS 1.0, chapter V4, control 4.8.
+
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Level, Subject};
+
+/// Control 4.8.
+#[derive(Debug)]
+pub(super) struct PublisherNotification;
+
+impl Control for PublisherNotification {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(8) }
+    }
+
+    fn title(&self) -> &'static str {
+        "The repository notifies publishers of security issues"
+    }
+
+    fn level(&self) -> Level {
+        Level::L2
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Repository
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "The operator tells the publishers of a component when a security issue in it becomes \
+         known."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "Messages between operator and publishers, in any run."
+    }
+
+    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
+        Verdict::unknown("no dated statement about this repository was available")
+    }
+}

@@ -1,0 +1,43 @@
+//! Control 4.12: the repository demands signed components.
+//!
+//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
+//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! SCVS 1.0, chapter V4, control 4.12.
+
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Level, Subject};
+
+/// Control 4.12.
+#[derive(Debug)]
+pub(super) struct CodeSigning;
+
+impl Control for CodeSigning {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(12) }
+    }
+
+    fn title(&self) -> &'static str {
+        "The repository demands signed components"
+    }
+
+    fn level(&self) -> Level {
+        Level::L2
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Repository
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "The operator accepts a component only with a signature of its publisher. A signature \
+         that the repository itself makes over every version is compensation, not fulfilment."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "What the repository would do with an unsigned upload: an install only reads."
+    }
+
+    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
+        Verdict::unknown("signatures of the installed versions were not verified in this run")
+    }
+}

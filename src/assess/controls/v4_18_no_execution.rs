@@ -1,0 +1,118 @@
+//! Control 4.18: the client does not execute component code.
+//!
+//! In a watched run there is one program start, the manager's own; everything else is refused by the
+//! kernel and each attempt is a refusal that violates the control (applied in the parent module).
+//! Install scripts that were left out are told, with the package they belong to.
+//! SCVS 1.0, chapter V4, control 4.18.
+
+use serde_json::json;
+
+use crate::assess::verdict::things;
+use crate::assess::{Control, Evidence, Verdict};
+use crate::model::{ControlId, Decision, Level, Status, Subject};
+
+/// Control 4.18.
+#[derive(Debug)]
+pub(super) struct NoExecution;
+
+impl Control for NoExecution {
+    fn id(&self) -> ControlId {
+        const { ControlId::new(18) }
+    }
+
+    fn title(&self) -> &'static str {
+        "The client does not execute component code"
+    }
+
+    fn level(&self) -> Level {
+        Level::L1
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Client
+    }
+
+    fn interpretation(&self) -> &'static str {
+        "From start to end of the install, exactly one program is started, the package manager's \
+         own runtime as found before; no other program, process, native library or script of a \
+         component is started or loaded. Install scripts are left out and listed."
+    }
+
+    fn cannot_see(&self) -> &'static str {
+        "What the package manager's own code does with a component's data inside its process."
+    }
+
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        let index = &evidence.index;
+        let starts = |wanted: fn(Decision) -> bool| -> Vec<&str> {
+            let chosen = index
+                .executions
+                .iter()
+                .filter(|start| wanted(start.decision));
+            chosen.map(|start| start.subject).collect()
+        };
+        let allowed = starts(|decision| decision == Decision::Allowed);
+        let denied = starts(|decision| decision != Decision::Allowed);
+        let suppressed = index.suppressed.len();
+        let rows = json!({
+            "allowed": allowed,
+            "denied": denied,
+            "repeated": index.repeated,
+            "suppressed": index.suppressed.iter().map(|script| json!({
+                "name": script.name,
+                "version": script.version,
+                "path": script.path,
+                "script": script.script,
+                "command": script.command,
+            })).collect::<Vec<_>>(),
+        });
+        let verdict = match allowed.len() {
+            1 => Verdict::new(
+                Status::Enforced,
+                format!(
+                    "one program was started, the package manager's own; {} refused, {} not run",
+                    things(denied.len(), "other start"),
+                    things(suppressed, "install script")
+                ),
+            ),
+            0 => Verdict::unknown("the start of the package manager is not recorded"),
+            more => Verdict::unknown(format!(
+                "{more} programs were started where one is expected"
+            )),
+        };
+        verdict
+            .count("allowed", allowed.len())
+            .count("denied", denied.len())
+            .count("suppressed", suppressed)
+            .share(allowed.len().min(1), allowed.len().max(1))
+            .resting_on(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Event;
+    use crate::record::fixture::healthy;
+
+    #[test]
+    fn one_start_and_no_other() {
+        let mut events = healthy();
+        let verdict = NoExecution.assess(&Evidence::new(&events));
+        assert_eq!(verdict.status, Status::Enforced);
+        assert_eq!(verdict.counts["suppressed"], 1);
+        events.push(Event::Exec {
+            path: "/bin/sh".into(),
+            decision: Decision::Allowed,
+        });
+        assert_eq!(
+            NoExecution.assess(&Evidence::new(&events)).status,
+            Status::Unknown
+        );
+        events.retain(|event| !matches!(event, Event::Exec { .. }));
+        assert_eq!(
+            NoExecution.assess(&Evidence::new(&events)).status,
+            Status::Unknown
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! `v4run assess DIR`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{complain, print};
+use crate::assess;
+use crate::diag;
+
+/// Which record, and in which form.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A record directory.
+    directory: PathBuf,
+    /// Form of the answer on standard output.
+    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json"], default_value = "human")]
+    format: String,
+}
+
+impl Arguments {
+    pub(super) fn run(&self) -> u8 {
+        match assess::report(&self.directory) {
+            Ok(report) if self.format == "json" => {
+                let text = serde_json::to_string_pretty(&assess::json(&report));
+                print(&text.unwrap_or_default());
+                0
+            }
+            Ok(report) => {
+                print(&assess::human(&report));
+                0
+            }
+            Err(error) => {
+                complain(&diag::finding(&error.finding()));
+                diag::ERROR
+            }
+        }
+    }
+}

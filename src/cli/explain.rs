@@ -1,0 +1,30 @@
+//! `v4run explain CODE|CONTROL`.
+
+use clap::Args;
+
+use super::{complain, print};
+use crate::assess;
+use crate::diag;
+
+/// What is to be explained.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A finding code (`integrity-mismatch`) or a control (`4.13`).
+    topic: String,
+}
+
+impl Arguments {
+    pub(super) fn run(&self) -> u8 {
+        let controls = assess::texts();
+        if let Some(text) = diag::explain(&self.topic, &controls) {
+            print(&text);
+            return 0;
+        }
+        let topics = diag::topics(&self.topic, &controls).join(", ");
+        let topic = diag::sanitize(&self.topic);
+        complain(&format!(
+            "v4run: nothing is called `{topic}`; there are: {topics}"
+        ));
+        diag::ERROR
+    }
+}

@@ -1,0 +1,58 @@
+//! Bounds of everything that the proxy reads or waits for, each with its reason.
+//!
+//! Bounds of index documents and artifacts belong to the protocol and are not here.
+
+use std::time::Duration;
+
+/// The session's plan: a lockfile of some hundred thousand entries.
+pub(super) const PLAN: usize = 256 * 1024 * 1024;
+/// Time for the plan to arrive; the session sends it at once.
+pub(super) const PLAN_TIME: Duration = Duration::from_secs(30);
+/// Connections served at a time; more wait in the session's socket. Managers use about 15.
+pub(super) const CONNECTIONS: usize = 256;
+/// Header lines of a request.
+pub(super) const HEADERS: usize = 100;
+/// Bytes of a request's head.
+pub(super) const HEAD: usize = 32 * 1024;
+/// Requests at a time on one HTTP/2 connection.
+pub(super) const STREAMS: u32 = 256;
+/// Time for the manager to send a request's head, and the time a kept connection may be idle.
+pub(super) const IDLE: Duration = Duration::from_secs(180);
+/// Time for the manager's half of the TLS handshake.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
+/// An audit request lists the dependencies, compressed or not.
+pub(super) const AUDIT: usize = 4 * 1024 * 1024;
+/// Time for an audit request's body.
+pub(super) const AUDIT_TIME: Duration = Duration::from_secs(30);
+/// Metadata without digests.
+pub(super) const METADATA: u64 = 16 * 1024 * 1024;
+/// The body of an error answer that is passed on so that the manager can show it.
+pub(super) const FAILURE: usize = 64 * 1024;
+/// Longest `accept` and `user-agent` passed on.
+pub(super) const HEADER_VALUE: usize = 1024;
+/// Distinct findings that are reported; more are counted.
+pub(super) const FINDINGS: usize = 10_000;
+/// One network address.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// Name, address and TLS handshake together.
+pub(super) const REACH: Duration = Duration::from_secs(30);
+/// From a request that was sent to the head of its answer; registries render large indexes slowly.
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
+/// Between two pieces of a body.
+pub(super) const PIECE: Duration = Duration::from_secs(30);
+/// One fetch with all its tries.
+pub(super) const FETCH: Duration = Duration::from_secs(30 * 60);
+/// Tries of a request that may be repeated.
+pub(super) const TRIES: u32 = 3;
+/// Wait before the second try; the third waits for four times as long.
+pub(super) const BACKOFF: Duration = Duration::from_millis(150);
+/// Longest `Retry-After` that is waited for.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Redirects followed within a repository.
+pub(super) const HOPS: usize = 3;
+/// Time to hand over what is still to be said when the run ends.
+pub(super) const FLUSH: Duration = Duration::from_secs(5);
+/// Size and age that the store is trimmed to.
+pub(super) const STORE: u64 = 10 * 1024 * 1024 * 1024;
+/// Blobs that no run used for this long are removed.
+pub(super) const STORE_AGE: Duration = Duration::from_secs(30 * 24 * 3600);

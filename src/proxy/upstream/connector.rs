@@ -1,0 +1,364 @@
+//! One verified connection to a repository: name, address, TLS, and what is recorded of it.
+//!
+//! The only way from the proxy to the network. Addresses inside private networks are used only for
+//! repositories that the user named; the certificate is always verified by the configuration of
+//! [`crate::verify::tls`]. Trust anchors are read when the first connection needs them.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tower_service::Service;
+use url::Url;
+
+use super::address::is_public;
+use super::forward::{Forward, ForwardError};
+use super::names::{NameError, Names};
+use crate::model::Code;
+use crate::model::Event;
+use crate::model::Finding;
+use crate::model::TlsPeer;
+use crate::model::redact_url;
+use crate::proxy::events::Events;
+use crate::proxy::limits;
+use crate::proxy::repositories::Repositories;
+use crate::verify::tls::{Trust, TrustError, explain};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(in crate::proxy) enum ConnectError {
+    #[error("the address is not one of https")]
+    Address,
+    #[error(transparent)]
+    Name(NameError),
+    #[error("`{host}` leads to an address that is not public: {addresses}")]
+    Private { host: String, addresses: String },
+    #[error("`{0}` has no address")]
+    NoAddress(String),
+    #[error("`{address}` cannot be reached")]
+    Unreachable {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Forward(ForwardError),
+    #[error("there is nothing to verify certificates with")]
+    Trust(#[source] Arc<TrustError>),
+    #[error("the TLS handshake with `{host}` failed")]
+    Tls {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{0}` was not reached in time")]
+    Late(String),
+}
+
+impl ConnectError {
+    /// Whether another try may help.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Name(error) => error.passing,
+            Self::Unreachable { .. } | Self::Late(_) => true,
+            Self::Forward(error) => matches!(error, ForwardError::Answer(_)),
+            Self::Tls { source, .. } => tls_error(source).is_none(),
+            Self::Address | Self::Private { .. } | Self::NoAddress(_) | Self::Trust(_) => false,
+        }
+    }
+
+    /// As the manager and the record are told.
+    pub(super) fn finding(&self, url: &Url) -> Finding {
+        let subject = redact_url(url);
+        let mut message = self.to_string();
+        match self {
+            Self::Private { .. } => Finding::new(Code::AddressRefused, subject, message)
+                .with_hint(Code::AddressRefused.remedy()),
+            Self::Trust(_) => Finding::new(Code::TlsInvalid, subject, chain(self))
+                .with_hint("install the system's CA certificates, or set SSL_CERT_FILE"),
+            Self::Tls { source, .. } => match tls_error(source) {
+                Some(error) => {
+                    let (reason, hint) = explain(error);
+                    message.push_str(": ");
+                    message.push_str(&reason);
+                    let finding = Finding::new(Code::TlsInvalid, subject, message);
+                    match hint {
+                        Some(hint) => finding.with_hint(hint),
+                        None => finding,
+                    }
+                }
+                None => Finding::new(Code::UpstreamFailed, subject, chain(self)),
+            },
+            Self::Address => Finding::new(Code::PlainHttp, subject, message),
+            Self::Name(_)
+            | Self::NoAddress(_)
+            | Self::Unreachable { .. }
+            | Self::Forward(_)
+            | Self::Late(_) => Finding::new(Code::UpstreamFailed, subject, chain(self)),
+        }
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text.push_str(": ");
+        text.push_str(&current.to_string());
+        cause = current.source();
+    }
+    text
+}
+
+/// Makes connections; clones share everything.
+#[derive(Clone, Debug)]
+pub(in crate::proxy) struct Connector(Arc<Shared>);
+
+/// Anchors and the configuration over them.
+type Loaded = (Trust, Arc<ClientConfig>);
+
+#[derive(Debug)]
+struct Shared {
+    repositories: Repositories,
+    forward: Option<Forward>,
+    anchors: Vec<String>,
+    names: Names,
+    trust: OnceLock<Result<Loaded, Arc<TrustError>>>,
+    events: Events,
+    told: Mutex<HashSet<(String, String, TlsPeer)>>,
+}
+
+impl Connector {
+    /// For those repositories; `anchors` are trusted beside the platform's.
+    pub(in crate::proxy) fn new(
+        repositories: Repositories,
+        forward: Option<Forward>,
+        anchors: Vec<String>,
+        events: Events,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            repositories,
+            forward,
+            anchors,
+            names: Names::default(),
+            trust: OnceLock::new(),
+            events,
+            told: Mutex::default(),
+        }))
+    }
+
+    /// Reads the trust anchors now, while the manager starts.
+    pub(in crate::proxy) fn warm(&self) {
+        let _ = self.0.trust();
+    }
+}
+
+impl Shared {
+    fn trust(&self) -> Result<(&Trust, Arc<ClientConfig>), ConnectError> {
+        let loaded = self.trust.get_or_init(|| {
+            let trust = Trust::load(&self.anchors).map_err(Arc::new)?;
+            let config = trust.client_config().map_err(Arc::new)?;
+            Ok((trust, Arc::new(config)))
+        });
+        match loaded {
+            Ok((trust, config)) => Ok((trust, Arc::clone(config))),
+            Err(error) => Err(ConnectError::Trust(Arc::clone(error))),
+        }
+    }
+
+    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        let host = uri.host().ok_or(ConnectError::Address)?;
+        if uri.scheme_str() != Some("https") {
+            return Err(ConnectError::Address);
+        }
+        let port = uri.port_u16().unwrap_or(443);
+        timeout(limits::REACH, self.reach(host, port))
+            .await
+            .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
+    }
+
+    async fn reach(&self, host: &str, port: u16) -> Result<Stream, ConnectError> {
+        let (tcp, address) = match self.forward.as_ref().filter(|it| it.serves(host, port)) {
+            Some(forward) => self.through(forward, host, port).await?,
+            None => {
+                let private = self.repositories.may_be_private(host, port);
+                self.direct(host, port, private).await?
+            }
+        };
+        let (trust, config) = self.trust()?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned())
+            .map_err(|_invalid| ConnectError::NoAddress(host.to_owned()))?;
+        let tls = TlsConnector::from(config)
+            .connect(name, tcp)
+            .await
+            .map_err(|source| ConnectError::Tls {
+                host: host.to_owned(),
+                source,
+            })?;
+        self.tell(trust, format!("{host}:{port}"), address, &tls);
+        Ok(Stream(TokioIo::new(tls)))
+    }
+
+    async fn direct(
+        &self,
+        host: &str,
+        port: u16,
+        private: bool,
+    ) -> Result<(TcpStream, String), ConnectError> {
+        let resolved = self.names.resolve(host).await.map_err(ConnectError::Name)?;
+        let allowed: Vec<_> = resolved
+            .iter()
+            .filter(|address| private || is_public(**address))
+            .collect();
+        if allowed.is_empty() && !resolved.is_empty() {
+            let addresses: Vec<_> = resolved.iter().map(ToString::to_string).collect();
+            return Err(ConnectError::Private {
+                host: host.to_owned(),
+                addresses: addresses.join(", "),
+            });
+        }
+        let mut outcome = Err(ConnectError::NoAddress(host.to_owned()));
+        for address in allowed {
+            let address = SocketAddr::new(*address, port);
+            let connected = timeout(limits::CONNECT, TcpStream::connect(address)).await;
+            match connected.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => {
+                    // Without it small requests wait for acknowledgements; harmless if it fails.
+                    let _ = stream.set_nodelay(true);
+                    return Ok((stream, address.to_string()));
+                }
+                Err(source) => outcome = Err(ConnectError::Unreachable { address, source }),
+            }
+        }
+        outcome
+    }
+
+    /// The forward proxy resolves the name itself; a literal is judged here.
+    async fn through(
+        &self,
+        forward: &Forward,
+        host: &str,
+        port: u16,
+    ) -> Result<(TcpStream, String), ConnectError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let literal = bare.parse().ok();
+        let inside = literal.is_some_and(|literal| !is_public(literal)) || host == "localhost";
+        if inside && !self.repositories.may_be_private(host, port) {
+            return Err(ConnectError::Private {
+                host: host.to_owned(),
+                addresses: bare.to_owned(),
+            });
+        }
+        let (proxy, proxy_port) = forward.address();
+        let (mut stream, address) = self.direct(proxy, proxy_port, true).await?;
+        forward
+            .tunnel(&mut stream, host, port)
+            .await
+            .map_err(ConnectError::Forward)?;
+        Ok((stream, format!("{address} (HTTP proxy)")))
+    }
+
+    fn tell(&self, trust: &Trust, host: String, address: String, tls: &TlsStream<TcpStream>) {
+        let Some(peer) = trust.describe(tls.get_ref().1) else {
+            return;
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert((host.clone(), address.clone(), peer.clone())) {
+            self.events.event(Event::Connected {
+                host,
+                address,
+                tls: peer,
+            });
+        }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move { shared.connect(&uri).await })
+    }
+}
+
+/// A verified connection.
+#[derive(Debug)]
+pub(in crate::proxy) struct Stream(TokioIo<TlsStream<TcpStream>>);
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new();
+        if self.0.inner().get_ref().1.alpn_protocol() == Some(b"h2") {
+            connected.negotiated_h2()
+        } else {
+            connected
+        }
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+}

@@ -1,0 +1,175 @@
+//! Constructed runs for the tests of record and assess. Names are loopback or `.invalid`.
+
+use std::time::{Duration, SystemTime};
+
+use uuid::Uuid;
+
+use super::Outcome;
+use crate::diag::ManagerStatus;
+use crate::manager::Project;
+use crate::model::{
+    Algorithm, Anchor, AnchorClass, Assessment, Decision, Digest, Event, InstalledPackage,
+    Integrity, Released, Script, Source, TlsPeer, Tool,
+};
+
+/// A digest of one repeated byte.
+pub(crate) fn digest(algorithm: Algorithm, byte: u8) -> Digest {
+    Digest::new(algorithm, vec![byte; algorithm.size()]).unwrap()
+}
+
+/// An artifact whose bytes are told apart by `byte`.
+pub(crate) fn released(name: &str, version: &str, byte: u8) -> Released {
+    Released {
+        repository: "default".into(),
+        name: name.into(),
+        version: version.into(),
+        url: format!("https://registry.invalid:8443/{name}/-/{name}-{version}.tgz"),
+        size: 1234,
+        sha256: digest(Algorithm::Sha256, byte),
+        sha512: digest(Algorithm::Sha512, byte),
+        anchor: Anchor::Lockfile,
+        source: Source::Network,
+    }
+}
+
+/// The package that [`released`] with the same arguments installs.
+pub(crate) fn package(name: &str, version: &str, byte: u8) -> InstalledPackage {
+    InstalledPackage {
+        purl: format!("pkg:npm/{name}@{version}"),
+        name: name.into(),
+        version: version.into(),
+        path: format!("node_modules/{name}"),
+        integrity: Some(Integrity::of(digest(Algorithm::Sha512, byte))),
+        resolved: Some(format!(
+            "https://registry.invalid:8443/{name}/-/{name}-{version}.tgz"
+        )),
+        dev: false,
+        optional: false,
+        bundled: false,
+        retained: false,
+        scripts: Vec::new(),
+        dependencies: Vec::new(),
+    }
+}
+
+/// A verified connection.
+pub(crate) fn connected(class: AnchorClass) -> Event {
+    Event::Connected {
+        host: "registry.invalid:8443".into(),
+        address: "127.0.0.1:8443".into(),
+        tls: TlsPeer {
+            version: "TLSv1.3".into(),
+            cipher: "TLS13_AES_128_GCM_SHA256".into(),
+            leaf: digest(Algorithm::Sha256, 10),
+            leaf_key: digest(Algorithm::Sha256, 11),
+            anchor: Some(digest(Algorithm::Sha256, 12)),
+            anchor_subject: Some("CN=test root".into()),
+            anchor_class: Some(class),
+            not_after: "2031-01-01T00:00:00Z".into(),
+        },
+    }
+}
+
+/// The events before the manager's work: everything is up.
+pub(crate) fn started() -> Vec<Event> {
+    vec![
+        Event::RunStarted {
+            v4run: "0.1.0".into(),
+            manager: "npm".into(),
+            arguments: vec!["ci".into()],
+            directory: "/project".into(),
+            uid: 1000,
+            user: "as started".into(),
+        },
+        Event::ToolIdentified(Tool {
+            name: "npm".into(),
+            version: Some("11.0.0".into()),
+            path: "/opt/node/lib/npm-cli.js".into(),
+            sha256: Some(digest(Algorithm::Sha256, 20)),
+        }),
+        Event::ToolIdentified(Tool {
+            name: "node".into(),
+            version: None,
+            path: "/opt/node/bin/node".into(),
+            sha256: Some(digest(Algorithm::Sha256, 21)),
+        }),
+        Event::InputRead {
+            name: "package-lock.json".into(),
+            path: "/project/package-lock.json".into(),
+            sha256: digest(Algorithm::Sha256, 22),
+        },
+        Event::Enforced {
+            landlock_abi: 7,
+            landlock_errata: 0,
+            seccomp_filters: 2,
+            memory: "process_vm_readv".into(),
+            single_layer: Vec::new(),
+        },
+        Event::ProxyReady {
+            authority: digest(Algorithm::Sha256, 23),
+        },
+        Event::Exec {
+            path: "/opt/node/bin/node".into(),
+            decision: Decision::Allowed,
+        },
+    ]
+}
+
+/// The events after the manager's end.
+pub(crate) fn ended(packages: Vec<InstalledPackage>) -> Vec<Event> {
+    let mut events = vec![Event::ManagerExited {
+        code: Some(0),
+        signal: None,
+    }];
+    events.push(Event::Inspected {
+        direct: packages
+            .first()
+            .map(|package| package.path.clone())
+            .into_iter()
+            .collect(),
+    });
+    events.extend(packages.into_iter().map(Event::Installed));
+    events.push(Event::Contained { killed: 0 });
+    events
+}
+
+/// A whole, well-behaved run: three packages, one with a script, one twice on disk.
+pub(crate) fn healthy() -> Vec<Event> {
+    let mut first = package("a", "1.0.0", 1);
+    first.dependencies = vec!["node_modules/b".into(), "node_modules/c".into()];
+    let mut second = package("b", "2.0.0", 2);
+    second.scripts = vec![Script {
+        name: "postinstall".into(),
+        command: "node x.js".into(),
+    }];
+    let third = package("c", "3.0.0", 3);
+    let mut again = package("c", "3.0.0", 3);
+    again.path = "node_modules/b/node_modules/c".into();
+    second.dependencies = vec![again.path.clone()];
+    let mut events = started();
+    events.push(connected(AnchorClass::PublicWeb));
+    for (name, version, byte) in [("a", "1.0.0", 1), ("b", "2.0.0", 2), ("c", "3.0.0", 3)] {
+        events.push(Event::Released(released(name, version, byte)));
+    }
+    events.extend(ended(vec![first, second, again, third]));
+    events
+}
+
+/// The outcome of a run that ended with 0.
+pub(crate) fn outcome(assessment: Assessment) -> Outcome {
+    let started = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+    Outcome {
+        run: Uuid::from_u128(0x6ba7_b810_9dad_41d1_80b4_00c0_4fd4_30c8),
+        started,
+        ended: started + Duration::from_secs(5),
+        manager: "npm".into(),
+        project: Project {
+            root: "/project".into(),
+            name: Some("demo".into()),
+            version: Some("1.2.3".into()),
+        },
+        status: Some(ManagerStatus::Exited(0)),
+        before_start: false,
+        assessment,
+    }
+}

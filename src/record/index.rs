@@ -1,0 +1,360 @@
+//! The events of a run by subject: what the outputs and the verdicts are folded from.
+//!
+//! Built once from the events in order, at the seal and when an earlier record is read. Borrowed
+//! and pure; it draws no conclusion except which released bytes an installed package consists of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use url::Url;
+
+use crate::model::{
+    Decision, Digest, Event, Finding, InstalledPackage, Integrity, Released, TlsPeer, Tool,
+};
+
+/// What the proxy released for an installed package.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Origin<'a> {
+    /// These bytes.
+    Released(&'a Released),
+    /// Bytes of that name and version, but with another digest than the manager's record names.
+    Conflict(&'a Released),
+    /// None.
+    None,
+}
+
+/// A connection whose certificate was verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Connection<'a> {
+    /// Host and port.
+    pub host: &'a str,
+    /// Network address.
+    pub address: &'a str,
+    /// The verified peer.
+    pub tls: &'a TlsPeer,
+}
+
+/// A judged system call or program start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged<'a> {
+    /// Name of the call; `exec` for program starts.
+    pub call: &'a str,
+    /// What it was about.
+    pub subject: &'a str,
+    /// Answer.
+    pub decision: Decision,
+    /// Digest of what was handed out.
+    pub digest: Option<&'a Digest>,
+}
+
+/// An input that the run is anchored to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Input<'a> {
+    /// What it is.
+    pub name: &'a str,
+    /// Absolute path.
+    pub path: &'a str,
+    /// SHA-256 of the bytes read.
+    pub sha256: &'a Digest,
+}
+
+/// A script that was not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suppressed<'a> {
+    /// Package name, or the project's.
+    pub name: &'a str,
+    /// Package version.
+    pub version: &'a str,
+    /// Install path; empty for the project itself.
+    pub path: &'a str,
+    /// Name of the hook.
+    pub script: &'a str,
+    /// The command line.
+    pub command: &'a str,
+}
+
+/// The events of one run.
+#[derive(Debug, Default)]
+pub struct Index<'a> {
+    /// Arguments after the manager's name.
+    pub arguments: &'a [String],
+    /// The manager's name, when the run was announced.
+    pub manager: Option<&'a str>,
+    /// Programs that take part.
+    pub tools: Vec<&'a Tool>,
+    /// Landlock ABI, once the layers hold.
+    pub enforced: Option<u32>,
+    /// Whether the proxy served and its self-test passed.
+    pub proxy_ready: bool,
+    /// Inputs.
+    pub inputs: Vec<Input<'a>>,
+    /// Connections to repositories.
+    pub connections: Vec<Connection<'a>>,
+    /// Released artifacts; equal ones once.
+    pub released: Vec<&'a Released>,
+    /// Repository identifiers by the origin (scheme, host, port) that served for them.
+    pub repositories: BTreeMap<String, BTreeSet<&'a str>>,
+    /// Program starts and attempts.
+    pub executions: Vec<Judged<'a>>,
+    /// Other judged calls.
+    pub calls: Vec<Judged<'a>>,
+    /// Scripts that were not run, each once.
+    pub suppressed: BTreeSet<Suppressed<'a>>,
+    /// Findings.
+    pub findings: Vec<&'a Finding>,
+    /// Install paths that the project depends on; none when the tree was not read back.
+    pub direct: Option<&'a [String]>,
+    /// Packages on disk.
+    pub packages: Vec<&'a InstalledPackage>,
+    /// The manager's end: exit code and signal.
+    pub manager_exit: Option<(Option<i32>, Option<i32>)>,
+    /// Whether nothing of the run is left.
+    pub contained: bool,
+    /// Notifications answered.
+    pub notifications: u64,
+    /// Refusals that were only counted.
+    pub repeated: u64,
+    by_name: HashMap<(&'a str, &'a str), Vec<&'a Released>>,
+    by_digest: HashMap<&'a Digest, &'a Released>,
+}
+
+impl<'a> Index<'a> {
+    /// Indexes events.
+    pub fn new(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut index = Self::default();
+        for event in events {
+            index.add(event);
+        }
+        index
+    }
+
+    fn add(&mut self, event: &'a Event) {
+        match event {
+            Event::RunStarted {
+                manager, arguments, ..
+            } => {
+                self.manager = Some(manager);
+                self.arguments = arguments;
+            }
+            Event::ToolIdentified(tool) => self.tools.push(tool),
+            Event::Enforced { landlock_abi, .. } => self.enforced = Some(*landlock_abi),
+            Event::ProxyReady { .. } => self.proxy_ready = true,
+            Event::InputRead { name, path, sha256 } => {
+                self.inputs.push(Input { name, path, sha256 });
+            }
+            Event::Connected { host, address, tls } => {
+                self.connections.push(Connection { host, address, tls });
+            }
+            Event::MetadataServed {
+                repository, url, ..
+            } => self.serves(repository, url),
+            Event::Released(released) => self.release(released),
+            Event::Exec { path, decision } => self.executions.push(Judged {
+                call: "exec",
+                subject: path,
+                decision: *decision,
+                digest: None,
+            }),
+            Event::Call {
+                call,
+                subject,
+                decision,
+                digest,
+            } => self.calls.push(Judged {
+                call,
+                subject,
+                decision: *decision,
+                digest: digest.as_ref(),
+            }),
+            Event::ScriptSuppressed {
+                name,
+                version,
+                path,
+                script,
+                command,
+            } => {
+                self.suppressed.insert(Suppressed {
+                    name,
+                    version,
+                    path,
+                    script,
+                    command,
+                });
+            }
+            Event::Found(finding) => self.findings.push(finding),
+            Event::ManagerExited { code, signal } => self.manager_exit = Some((*code, *signal)),
+            Event::Inspected { direct } => self.direct = Some(direct),
+            Event::Installed(package) => self.install(package),
+            Event::Contained { .. } => self.contained = true,
+            Event::Counted {
+                notifications,
+                repeated,
+                ..
+            } => {
+                self.notifications += notifications;
+                self.repeated += repeated;
+            }
+            Event::Assessed { .. } | Event::Sealed { .. } => {}
+        }
+    }
+
+    fn release(&mut self, released: &'a Released) {
+        self.serves(&released.repository, &released.url);
+        let same = self
+            .by_name
+            .entry((&released.name, &released.version))
+            .or_default();
+        if same
+            .iter()
+            .any(|other| other.sha512 == released.sha512 && other.url == released.url)
+        {
+            return;
+        }
+        same.push(released);
+        self.by_digest.entry(&released.sha256).or_insert(released);
+        self.by_digest.entry(&released.sha512).or_insert(released);
+        self.released.push(released);
+    }
+
+    fn install(&mut self, package: &'a InstalledPackage) {
+        for script in &package.scripts {
+            self.suppressed.insert(Suppressed {
+                name: &package.name,
+                version: &package.version,
+                path: &package.path,
+                script: &script.name,
+                command: &script.command,
+            });
+        }
+        self.packages.push(package);
+    }
+
+    fn serves(&mut self, repository: &'a str, url: &str) {
+        if let Some(origin) = origin(url) {
+            self.repositories
+                .entry(origin)
+                .or_default()
+                .insert(repository);
+        }
+    }
+
+    /// What the proxy released for a package. The digest of the manager's own record decides; name
+    /// and version only where that record names none that v4run computes.
+    pub fn origin_of(&self, package: &InstalledPackage) -> Origin<'a> {
+        let named = self
+            .by_name
+            .get(&(package.name.as_str(), package.version.as_str()))
+            .map_or(&[][..], Vec::as_slice);
+        let Some(integrity) = package
+            .integrity
+            .as_ref()
+            .filter(|known| is_comparable(known))
+        else {
+            return named
+                .first()
+                .map_or(Origin::None, |released| Origin::Released(released));
+        };
+        let matches = |released: &&&'a Released| {
+            integrity.accepts(&released.sha512) || integrity.accepts(&released.sha256)
+        };
+        // An alias is installed under a name that the repository does not know: same bytes.
+        let found = named.iter().find(matches).copied().or_else(|| {
+            integrity
+                .deciding()
+                .find_map(|digest| self.by_digest.get(digest).copied())
+        });
+        match (found, named.first()) {
+            (Some(released), _) => Origin::Released(released),
+            (None, Some(released)) => Origin::Conflict(released),
+            (None, None) => Origin::None,
+        }
+    }
+
+    /// The released bytes that a package consists of, when there is no doubt.
+    pub fn release_of(&self, package: &InstalledPackage) -> Option<&'a Released> {
+        match self.origin_of(package) {
+            Origin::Released(released) => Some(released),
+            Origin::Conflict(_) | Origin::None => None,
+        }
+    }
+
+    /// Distinct package URLs on disk.
+    pub fn purls(&self) -> BTreeSet<&'a str> {
+        self.packages
+            .iter()
+            .map(|package| package.purl.as_str())
+            .collect()
+    }
+
+    /// Whether the manager ended with success.
+    pub fn manager_succeeded(&self) -> bool {
+        self.manager_exit == Some((Some(0), None))
+    }
+}
+
+fn is_comparable(integrity: &Integrity) -> bool {
+    use crate::model::Algorithm::{Sha256, Sha512};
+    matches!(integrity.algorithm(), Sha256 | Sha512)
+}
+
+/// Scheme, host and port of an address.
+pub(super) fn origin(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let port = url.port_or_known_default()?;
+    Some(format!("{}://{host}:{port}", url.scheme()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{digest, package, released};
+    use super::*;
+    use crate::model::Algorithm;
+
+    fn indexed(events: &[Event]) -> Index<'_> {
+        Index::new(events)
+    }
+
+    #[test]
+    fn the_digest_decides_and_the_name_only_without_one() {
+        let events = [
+            Event::Released(released("a", "1.0.0", 1)),
+            Event::Released(released("b", "1.0.0", 2)),
+        ];
+        let index = indexed(&events);
+        let mut alias = package("renamed", "9.9.9", 1);
+        assert!(matches!(index.origin_of(&alias), Origin::Released(found) if found.name == "a"));
+        alias.integrity = None;
+        assert_eq!(index.origin_of(&alias), Origin::None);
+        let mut plain = package("b", "1.0.0", 2);
+        plain.integrity = None;
+        assert!(matches!(index.origin_of(&plain), Origin::Released(found) if found.name == "b"));
+        assert!(matches!(
+            index.origin_of(&package("b", "1.0.0", 3)),
+            Origin::Conflict(_)
+        ));
+        plain.integrity = Some(Integrity::of(digest(Algorithm::Sha1, 7)));
+        assert!(matches!(index.origin_of(&plain), Origin::Released(_)));
+    }
+
+    #[test]
+    fn equal_releases_count_once() {
+        let events = [
+            Event::Released(released("a", "1.0.0", 1)),
+            Event::Released(released("a", "1.0.0", 1)),
+        ];
+        assert_eq!(indexed(&events).released.len(), 1);
+    }
+
+    #[test]
+    fn addresses_become_origins() {
+        assert_eq!(
+            origin("https://registry.invalid/a/b"),
+            Some("https://registry.invalid:443".into())
+        );
+        assert_eq!(
+            origin("https://[::1]:8443/"),
+            Some("https://[::1]:8443".into())
+        );
+        assert_eq!(origin("nonsense"), None);
+    }
+}

@@ -1,0 +1,245 @@
+//! Starting the two re-executions of this binary, and ending everything that is left.
+//!
+//! Both are started from the session's main thread: their death signal hangs on it. Descriptors
+//! they need stay open across the exec by number; nothing else does.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::places::Environment;
+use crate::model::{Code, Finding, Launch, Network};
+use crate::sandbox::Report;
+use crate::sys::fd;
+use crate::sys::notify::Listener;
+
+/// Hidden first argument of the proxy.
+pub const PROXY: &str = "__proxy";
+/// Hidden first argument of the launcher.
+pub const LAUNCHER: &str = "__launch";
+
+/// This very binary, also if its file was replaced since.
+const SELF: &str = "/proc/self/exe";
+
+/// Longest wait for a helper to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Variables that the proxy's libraries read: trust store, nothing else.
+const PROXY_ENVIRONMENT: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+fn lost(which: &str, error: impl std::fmt::Display) -> Finding {
+    Finding::new(
+        Code::HelperLost,
+        which,
+        format!("the {which} process failed: {error}"),
+    )
+}
+
+/// The proxy process.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    child: Child,
+    /// Plan down, messages up.
+    control: UnixStream,
+}
+
+impl Proxy {
+    /// Starts it; it waits for its plan. Returns the socket that carries connections to it as well.
+    pub(super) fn start(
+        store: &Path,
+        environment: &Environment,
+    ) -> Result<(Self, OwnedFd), Finding> {
+        Self::spawn(store, environment).map_err(|error| lost("proxy", error))
+    }
+
+    fn spawn(store: &Path, environment: &Environment) -> io::Result<(Self, OwnedFd)> {
+        let (control, theirs) = UnixStream::pair()?;
+        let (connections, their_connections) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )?;
+        let kept = [OwnedFd::from(theirs), their_connections];
+        for descriptor in &kept {
+            fd::set_inheritable(descriptor.as_fd(), true)?;
+        }
+        let mut command = Command::new(SELF);
+        command.env_clear().arg(PROXY);
+        command.args(
+            kept.iter()
+                .map(|descriptor| descriptor.as_raw_fd().to_string()),
+        );
+        command.arg(std::process::id().to_string()).arg(store);
+        for name in PROXY_ENVIRONMENT {
+            if let Some(value) = environment.get(std::ffi::OsStr::new(name)) {
+                command.env(name, value);
+            }
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        drop(kept);
+        Ok((Self { child, control }, connections))
+    }
+
+    /// Sends the plan and returns the stream of messages.
+    pub(super) fn plan(&mut self, network: &Network) -> Result<BufReader<UnixStream>, Finding> {
+        let failed = |error: io::Error| lost("proxy", error);
+        let mut line = serde_json::to_vec(network).map_err(|e| failed(e.into()))?;
+        line.push(b'\n');
+        self.control.write_all(&line).map_err(failed)?;
+        Ok(BufReader::new(self.control.try_clone().map_err(failed)?))
+    }
+
+    /// Process id.
+    pub(super) fn id(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Tells it to end. Its messages can be read to their end afterwards.
+    pub(super) fn stop(&self) {
+        let _ = self.control.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// The launcher, later the manager.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    child: Child,
+    socket: UnixStream,
+}
+
+impl Launcher {
+    /// Starts it and sends the plan.
+    pub(super) fn start(plan: &Launch) -> Result<Self, Finding> {
+        Self::spawn(plan).map_err(|error| lost("launcher", error))
+    }
+
+    fn spawn(plan: &Launch) -> io::Result<Self> {
+        let (mut socket, theirs) = UnixStream::pair()?;
+        let theirs = OwnedFd::from(theirs);
+        fd::set_inheritable(theirs.as_fd(), true)?;
+        let child = Command::new(SELF)
+            .env_clear()
+            .arg(LAUNCHER)
+            .arg(theirs.as_raw_fd().to_string())
+            .arg(std::process::id().to_string())
+            // An install asks nothing; a terminal on standard input could be typed into.
+            .stdin(Stdio::null())
+            .spawn()?;
+        drop(theirs);
+        let mut line = serde_json::to_vec(plan)?;
+        line.push(b'\n');
+        socket.write_all(&line)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { child, socket })
+    }
+
+    /// Waits until it is confined. Nothing foreign runs before [`Launcher::go`].
+    pub(super) fn confined(&mut self) -> Result<(Report, Listener), Finding> {
+        let failed = |error: io::Error| lost("launcher", error);
+        // Byte by byte: the descriptor comes right behind the line.
+        let mut line = Vec::new();
+        let mut byte = [0_u8; 1];
+        while self.socket.read(&mut byte).map_err(failed)? == 1 && byte != *b"\n" {
+            line.extend_from_slice(&byte);
+        }
+        let report: Report = serde_json::from_slice(&line).map_err(|e| failed(e.into()))?;
+        if let Some(failure) = &report.error {
+            let code = if failure.busy {
+                Code::ListenerBusy
+            } else {
+                Code::SandboxUnenforceable
+            };
+            return Err(
+                Finding::new(code, &failure.step, format!("not started: {failure}"))
+                    .with_hint(code.remedy()),
+            );
+        }
+        let listener = fd::receive(self.socket.as_fd()).map_err(failed)?;
+        let listener = listener.ok_or_else(|| lost("launcher", "no listener"))?;
+        Ok((report, Listener::from(listener)))
+    }
+
+    /// Lets it execute the manager.
+    pub(super) fn go(&mut self) -> Result<(), Finding> {
+        self.socket
+            .write_all(b"g")
+            .map_err(|error| lost("launcher", error))
+    }
+
+    /// Process id of launcher and manager.
+    pub(super) fn id(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+/// Reads one message line; `None` at the end.
+pub(super) fn next_line(reader: &mut BufReader<UnixStream>) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    match reader.read_until(b'\n', &mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line),
+    }
+}
+
+/// What is left when everything should be gone.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Contained {
+    /// Processes that had to be killed.
+    pub(super) killed: u32,
+    /// Processes that could not be.
+    pub(super) left: Vec<i32>,
+}
+
+/// Kills every child but `spared`, and whatever is re-parented to this subreaper meanwhile, until
+/// there is none.
+pub(super) fn end_all(spared: Option<Pid>) -> Contained {
+    let mut contained = Contained::default();
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let children: Vec<Pid> = children()
+            .into_iter()
+            .filter(|c| Some(*c) != spared)
+            .collect();
+        if children.is_empty() {
+            return contained;
+        }
+        if Instant::now() > end {
+            contained.left = children.iter().map(|child| child.as_raw()).collect();
+            return contained;
+        }
+        for child in children {
+            if let Ok(WaitStatus::StillAlive) = waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+                if kill(child, Signal::SIGKILL).is_ok() {
+                    contained.killed += 1;
+                }
+                let _ = waitpid(child, None);
+            }
+        }
+    }
+}
+
+/// Direct children of this process, of every thread.
+fn children() -> Vec<Pid> {
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|list| {
+            list.split_ascii_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}

@@ -1,0 +1,339 @@
+//! The part of a run in which foreign data is handled: proxy, launcher, supervisor.
+//!
+//! Main thread: starts the two processes, waits for signals and for their ends. Two worker threads
+//! answer notifications, one thread reads the proxy's messages. The manager starts only after proxy
+//! and launcher have both said that they stand. It ends with nothing left but the session.
+
+use std::io::BufReader;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+
+use super::Ended;
+use super::children::{Launcher, Proxy, end_all, next_line};
+use super::places::Environment;
+use super::signals::Signals;
+use crate::diag::ManagerStatus;
+use crate::manager::{Manager, Prepared, PrivateDirs};
+use crate::model::{Code, Event, Finding, ProxyMessage};
+use crate::record::Recorder;
+use crate::sandbox;
+use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
+use crate::sys::memory::Reader;
+
+/// Workers that answer notifications: one may be busy with a large file.
+const WORKERS: usize = 2;
+/// Longest wait for the proxy to stand.
+const READY: Duration = Duration::from_secs(20);
+
+/// A run that is about to start: the proxy process is coming up meanwhile.
+#[derive(Debug)]
+pub(super) struct Start {
+    proxy: Proxy,
+    gate: Gate,
+    port: u16,
+}
+
+pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Finding {
+    Finding::new(Code::Internal, what, format!("{what}: {error}"))
+}
+
+impl Start {
+    /// Starts the proxy process and opens the gate to it.
+    pub(super) fn new(store: &Path, environment: &Environment) -> Result<Self, Finding> {
+        nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;
+        let (proxy, connections) = Proxy::start(store, environment)?;
+        let gate = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| {
+                let port = listener.local_addr()?.port();
+                Ok((Gate::new(listener, connections)?, port))
+            })
+            .map_err(|error| internal("loopback listener", error));
+        match gate {
+            Ok((gate, port)) => Ok(Self { proxy, gate, port }),
+            Err(finding) => {
+                end_all(None);
+                Err(finding)
+            }
+        }
+    }
+
+    /// The port that the manager is told as its proxy.
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs the manager to its end. Whatever happens, nothing of it is left afterwards.
+    pub(super) fn run(
+        self,
+        recorder: &Recorder,
+        manager: &'static dyn Manager,
+        prepared: &Prepared,
+        private: &PrivateDirs,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
+        let Self {
+            mut proxy, gate, ..
+        } = self;
+        let known = KnownDigests::default();
+        prepared
+            .files
+            .known
+            .iter()
+            .for_each(|integrity| known.expect(integrity));
+        let result = (|| {
+            let messages = proxy.plan(&prepared.network)?;
+            let mut launcher = Launcher::start(&prepared.launch)?;
+            let (ready, certificate) = channel();
+            let reader = listen(messages, recorder, known.clone(), ready)?;
+            let result = supervise(Stage {
+                recorder,
+                manager,
+                prepared,
+                private,
+                proxy: &proxy,
+                launcher: &mut launcher,
+                gate,
+                known,
+                certificate,
+                ended,
+            });
+            // Nothing is left of the manager by now; what the proxy still says is read to its end.
+            proxy.stop();
+            let _ = reader.join();
+            result
+        })();
+        let contained = end_all(None);
+        recorder.send(Event::Contained {
+            killed: contained.killed,
+        });
+        if contained.left.is_empty() {
+            result
+        } else {
+            let left = format!("{:?}", contained.left);
+            Err(Finding::new(
+                Code::ContainmentIncomplete,
+                &left,
+                format!("processes that could not be ended: {left}"),
+            ))
+        }
+    }
+}
+
+/// Reads the proxy's messages: the certificate to whoever waits for it, events to the recorder.
+fn listen(
+    mut messages: BufReader<UnixStream>,
+    recorder: &Recorder,
+    known: KnownDigests,
+    ready: Sender<String>,
+) -> Result<JoinHandle<()>, Finding> {
+    let events = recorder.sender();
+    std::thread::Builder::new()
+        .name("proxy".to_owned())
+        .spawn(move || {
+            let mut ready = Some(ready);
+            while let Some(line) = next_line(&mut messages) {
+                match serde_json::from_slice(&line) {
+                    Ok(ProxyMessage::Ready { certificate }) => {
+                        if let Some(ready) = ready.take() {
+                            // The main thread may have given up already.
+                            let _ = ready.send(certificate);
+                        }
+                    }
+                    Ok(ProxyMessage::Event(event)) => {
+                        if let Event::Released(released) = event.as_ref() {
+                            known.add([released.sha512.clone(), released.sha256.clone()]);
+                        }
+                        events.send(*event);
+                    }
+                    Err(error) => {
+                        let message = format!("the proxy said something unreadable: {error}");
+                        let finding = Finding::new(Code::HelperLost, "proxy", message);
+                        events.send(Event::Found(finding));
+                        return;
+                    }
+                }
+            }
+        })
+        .map_err(|error| internal("thread", error))
+}
+
+struct Stage<'a> {
+    recorder: &'a Recorder,
+    manager: &'static dyn Manager,
+    prepared: &'a Prepared,
+    private: &'a PrivateDirs,
+    proxy: &'a Proxy,
+    launcher: &'a mut Launcher,
+    gate: Gate,
+    known: KnownDigests,
+    certificate: Receiver<String>,
+    ended: &'a mut Ended,
+}
+
+fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
+    let mut signals = Signals::open()?;
+    let (report, listener) = stage.launcher.confined()?;
+    let certificate = await_ready(&stage.certificate, &mut signals)?;
+    let file = stage.private.certificate();
+    std::fs::write(&file, certificate).map_err(|error| {
+        internal(
+            "certificate",
+            format!("cannot write `{}`: {error}", file.display()),
+        )
+    })?;
+    let manager = stage.launcher.id();
+    let events = stage.recorder.sender();
+    let supervisor = Supervisor::new(
+        listener,
+        Parts {
+            manager: stage.manager,
+            process: manager.as_raw(),
+            gate: stage.gate,
+            files: stage.prepared.files.clone(),
+            rules: stage.prepared.launch.rules.clone(),
+            known: stage.known,
+            memory: Reader::default(),
+            events: Sink::new(move |event| events.send(event)),
+        },
+    )
+    .map_err(|error| internal("probe pattern", error))?;
+    let supervisor = Arc::new(supervisor);
+    let workers = employ(&supervisor)?;
+    stage.ended.started = true;
+    stage.launcher.go()?;
+    let outcome = watch(&mut signals, stage.recorder, manager, stage.proxy.id());
+    // Only the proxy may live on; the manager's threads die with it, and anything that it managed to
+    // leave behind is ended here, while its calls are still answered.
+    let contained = end_all(Some(stage.proxy.id()));
+    for worker in workers {
+        let _ = worker.join();
+    }
+    stage.recorder.send(Event::Enforced {
+        landlock_abi: report.landlock_abi,
+        landlock_errata: report.landlock_errata,
+        seccomp_filters: report.seccomp_filters,
+        memory: supervisor
+            .memory_way()
+            .unwrap_or("nothing was read")
+            .to_owned(),
+        single_layer: sandbox::single_layer(report.landlock_abi),
+    });
+    stage.recorder.send(supervisor.counted());
+    if contained.killed > 0 {
+        stage.recorder.send(Event::Contained {
+            killed: contained.killed,
+        });
+    }
+    stage.ended.status = outcome?;
+    if let Some(status) = stage.ended.status {
+        let (code, signal) = match status {
+            ManagerStatus::Exited(code) => (Some(code), None),
+            ManagerStatus::Signalled(signal) => (None, Some(signal)),
+        };
+        stage.recorder.send(Event::ManagerExited { code, signal });
+    }
+    if supervisor.is_healthy() {
+        Ok(())
+    } else {
+        Err(Finding::new(
+            Code::HelperLost,
+            "supervisor",
+            "a notification could not be judged; it was refused",
+        ))
+    }
+}
+
+/// Starts the workers that answer notifications. They end with the last task of the filter.
+pub(super) fn employ(supervisor: &Arc<Supervisor>) -> Result<Vec<JoinHandle<()>>, Finding> {
+    // Worth a processor switch per call where the kernel can; no loss where it cannot.
+    supervisor.wake_synchronously();
+    (0..WORKERS)
+        .map(|index| {
+            let supervisor = Arc::clone(supervisor);
+            std::thread::Builder::new()
+                .name(format!("supervisor-{index}"))
+                .spawn(move || supervisor.work())
+                .map_err(|error| internal("thread", error))
+        })
+        .collect()
+}
+
+/// Waits for the proxy's certificate; a signal ends the wait.
+fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<String, Finding> {
+    let lost = |message: &str| Finding::new(Code::HelperLost, "proxy", message);
+    let step = Duration::from_millis(100);
+    for _ in 0..READY.as_millis() / step.as_millis() {
+        match certificate.recv_timeout(step) {
+            Ok(certificate) => return Ok(certificate),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(lost("the proxy ended before it was ready"));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) =
+                    signals.next()
+                {
+                    return Err(Finding::new(
+                        Code::Usage,
+                        "signal",
+                        "stopped before the start",
+                    ));
+                }
+            }
+        }
+    }
+    Err(lost("the proxy did not become ready in time"))
+}
+
+/// Passes signals on until the manager has ended. If the proxy or the record is lost, the manager is
+/// ended: it must not go on unverified or unrecorded.
+fn watch(
+    signals: &mut Signals,
+    recorder: &Recorder,
+    manager: nix::unistd::Pid,
+    proxy: nix::unistd::Pid,
+) -> Result<Option<ManagerStatus>, Finding> {
+    let mut lost = None;
+    loop {
+        while let Some(signal) = signals.next() {
+            // It may have ended this very moment.
+            let _ = kill(manager, signal);
+        }
+        match waitpid(manager, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => {
+                return lost.map_or(Ok(Some(ManagerStatus::Exited(code))), Err);
+            }
+            Ok(WaitStatus::Signaled(_, signal, _)) => {
+                return lost.map_or(Ok(Some(ManagerStatus::Signalled(signal as i32))), Err);
+            }
+            Ok(_) => {}
+            Err(error) => return Err(internal("waiting for the manager", error)),
+        }
+        if lost.is_none() {
+            let gone = waitpid(proxy, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive);
+            lost = if gone {
+                let message = "the proxy ended during the run; the manager was stopped";
+                Some(Finding::new(Code::HelperLost, "proxy", message))
+            } else if !recorder.healthy() {
+                let message = "the record cannot be written; the manager was stopped";
+                Some(Finding::new(Code::RecordFailed, "record", message))
+            } else {
+                None
+            };
+            if lost.is_some() {
+                let _ = kill(manager, Signal::SIGKILL);
+            }
+        }
+        // A child notice wakes it; the time limit is for the record's state.
+        let mut ready = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut ready, PollTimeout::from(500_u16));
+    }
+}

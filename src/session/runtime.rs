@@ -1,0 +1,111 @@
+//! Identity of the programs that take part: digests for the record, and proof that they stayed.
+//!
+//! The digests are taken by a thread while the run goes on. A program that is not the same file
+//! afterwards (device, inode, size, times) is a violation: nothing in a run may change it.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::thread::JoinHandle;
+
+use crate::model::{Code, Event, Finding, Tool};
+use crate::verify::Hashed;
+
+type Identity = (u64, u64, u64, i64, i64, i64, i64);
+
+fn identity(path: &str) -> Option<Identity> {
+    let m = std::fs::metadata(path).ok()?;
+    Some((
+        m.dev(),
+        m.ino(),
+        m.size(),
+        m.mtime(),
+        m.mtime_nsec(),
+        m.ctime(),
+        m.ctime_nsec(),
+    ))
+}
+
+/// Watches the tools of one run.
+#[derive(Debug)]
+pub(super) struct Watch {
+    before: Vec<(String, Option<Identity>)>,
+    digests: Option<JoinHandle<Vec<Tool>>>,
+}
+
+impl Watch {
+    /// Notes the files as they are and starts hashing them.
+    pub(super) fn start(tools: &[Tool]) -> Self {
+        let before = tools
+            .iter()
+            .map(|t| (t.path.clone(), identity(&t.path)))
+            .collect();
+        let mut tools = tools.to_vec();
+        tools.push(Tool {
+            name: "v4run".to_owned(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            path: std::fs::read_link("/proc/self/exe")
+                .map_or_else(|_| "v4run".to_owned(), |path| path.display().to_string()),
+            sha256: None,
+        });
+        let digests = std::thread::Builder::new()
+            .name("digests".to_owned())
+            .spawn(move || {
+                for tool in &mut tools {
+                    tool.sha256 = File::open(&tool.path)
+                        .and_then(|file| Hashed::read(file, []))
+                        .ok()
+                        .map(|hashed| hashed.digests().sha256.clone());
+                }
+                tools
+            })
+            .ok();
+        Self { before, digests }
+    }
+
+    /// The events to record: every tool, and a violation for each that changed.
+    pub(super) fn finish(self) -> Vec<Event> {
+        let tools = self
+            .digests
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
+        let mut events: Vec<Event> = tools.into_iter().map(Event::ToolIdentified).collect();
+        for (path, before) in self.before {
+            if identity(&path) != before {
+                let message = format!("`{path}` was changed during the run");
+                events.push(Event::Found(Finding::new(
+                    Code::RuntimeChanged,
+                    path,
+                    message,
+                )));
+            }
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_program_is_a_violation() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("tool").display().to_string();
+        std::fs::write(&path, "before").unwrap();
+        let tool = Tool {
+            name: "tool".into(),
+            version: None,
+            path: path.clone(),
+            sha256: None,
+        };
+        let watch = Watch::start(std::slice::from_ref(&tool));
+        let calm = watch.finish();
+        assert!(!calm.iter().any(|event| matches!(event, Event::Found(_))));
+        let watch = Watch::start(&[tool]);
+        std::fs::write(&path, "afterwards").unwrap();
+        let changed = watch.finish();
+        assert!(changed.iter().any(
+            |event| matches!(event, Event::Found(finding) if finding.code == Code::RuntimeChanged)
+        ));
+    }
+}

@@ -1,0 +1,73 @@
+//! The digests that artifact files may have: from lock and policy, and from this run's proxy.
+//!
+//! The proxy announces a release before it answers, but over another way than the bytes take, so a
+//! look-up waits a moment for the announcement.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::{Digest, Integrity};
+
+/// Longest wait for an announcement that is under way.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A shared, growing set of digests.
+#[derive(Clone, Debug, Default)]
+pub struct KnownDigests(Arc<(Mutex<HashSet<Digest>>, Condvar)>);
+
+impl KnownDigests {
+    /// Adds what one artifact may have.
+    pub fn add(&self, digests: impl IntoIterator<Item = Digest>) {
+        let (set, changed) = &*self.0;
+        set.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(digests);
+        changed.notify_all();
+    }
+
+    /// Adds the deciding digests of an integrity.
+    pub fn expect(&self, integrity: &Integrity) {
+        self.add(
+            integrity
+                .deciding()
+                .filter(|d| d.algorithm().is_strong())
+                .cloned(),
+        );
+    }
+
+    /// Which of these digests of one file is known, now or within a moment.
+    pub(super) fn any_of(&self, digests: &[&Digest]) -> Option<Digest> {
+        let (set, changed) = &*self.0;
+        let end = Instant::now() + PATIENCE;
+        let mut known = set.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(digest) = digests.iter().find(|digest| known.contains(**digest)) {
+                return Some((*digest).clone());
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            known = changed
+                .wait_timeout(known, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Algorithm;
+
+    #[test]
+    fn a_late_announcement_counts_and_a_missing_one_does_not() {
+        let known = KnownDigests::default();
+        let digest = |byte| Digest::new(Algorithm::Sha256, vec![byte; 32]).unwrap();
+        let later = known.clone();
+        let announced = digest(1);
+        let thread = std::thread::spawn(move || later.add([announced]));
+        assert_eq!(known.any_of(&[&digest(3), &digest(1)]), Some(digest(1)));
+        assert_eq!(known.any_of(&[&digest(2)]), None);
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,325 @@
+//! Opens: artifact files are verified and handed out as sealed copies; the rest is Landlock's.
+//!
+//! Write-opens are looked at by name, so that a refusal that Landlock makes silently becomes an
+//! event. Reads below the runtime's roots go on at once. Any other regular file that can be read is
+//! opened here first: an artifact, by name or leading bytes, is read whole, hashed, and answered
+//! with a sealed copy of the very bytes that were hashed; a replaced file is answered with its view;
+//! `/proc/self` files are opened for the manager, because `/proc` as a whole is closed to it.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use super::change::refused;
+use super::path::{Named, by_descriptor, descriptor, real, shown};
+use super::{Answer, Supervisor};
+use crate::manager::HandOut;
+use crate::model::{Code, Decision, Event, Finding, Integrity};
+use crate::profile::kernel;
+use crate::sys::fd;
+use crate::sys::notify::{Continue, Notification};
+use crate::verify::Hashed;
+
+/// Largest artifact that is verified; a sealed copy is memory.
+const LARGEST: u64 = 2 << 30;
+
+/// Entries of `/proc/self` that a runtime reads about itself.
+const OWN: &[&str] = &[
+    "auxv",
+    "cgroup",
+    "cmdline",
+    "comm",
+    "limits",
+    "maps",
+    "mountinfo",
+    "mounts",
+    "stat",
+    "statm",
+    "status",
+    "smaps_rollup",
+    "oom_score_adj",
+];
+
+/// Entries of `/proc` that describe the machine and no process.
+const MACHINE: &[&str] = &[
+    "cpuinfo",
+    "filesystems",
+    "loadavg",
+    "meminfo",
+    "stat",
+    "sys/kernel/cap_last_cap",
+    "sys/kernel/random/uuid",
+    "sys/vm/overcommit_memory",
+    "sys/vm/max_map_count",
+    "sys/fs/file-max",
+    "uptime",
+    "version",
+    "version_signature",
+];
+
+impl Supervisor {
+    pub(super) fn open(&self, notification: &Notification) -> Answer {
+        let name = kernel::by_number(notification.number).map_or("", |call| call.name);
+        let (named, flags) = match self.asked(notification, name) {
+            Ok(asked) => asked,
+            Err(error) => return Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES)),
+        };
+        if flags & libc::O_PATH != 0 {
+            // No access rights come with it; using it later is a call of its own.
+            return Answer::GoOn(Continue::LandlockDecides);
+        }
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY
+            || flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
+        if writes {
+            return self.write(name, &named, flags);
+        }
+        if !named.climbs && self.is_runtime(&named.lexical) {
+            return Answer::GoOn(Continue::LandlockDecides);
+        }
+        if let Ok(below) = named.lexical.strip_prefix("/proc") {
+            return self.proc(notification, name, &named, below, flags);
+        }
+        self.read(notification, name, &named, flags)
+    }
+
+    fn asked(&self, notification: &Notification, name: &str) -> io::Result<(Named, i32)> {
+        let [a, b, c, d, ..] = notification.arguments;
+        let here = libc::AT_FDCWD;
+        let (directory, address, flags) = match name {
+            "open" => (here, a, descriptor(b)),
+            "creat" => (here, a, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+            "openat" => (descriptor(a), b, descriptor(c)),
+            "openat2" => {
+                if d < 24 {
+                    return Err(io::Error::from_raw_os_error(libc::EINVAL));
+                }
+                let flags: [u8; 8] = self.memory.exact(notification.thread, c)?;
+                (descriptor(a), b, descriptor(u64::from_ne_bytes(flags)))
+            }
+            _ => return Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+        };
+        Ok((self.named(notification, directory, address)?, flags))
+    }
+
+    fn write(&self, name: &str, named: &Named, flags: i32) -> Answer {
+        if self.devices.contains(&named.lexical) {
+            return Answer::GoOn(Continue::LandlockDecides);
+        }
+        if let Some(outside) = self.leads_outside(named) {
+            return refused(name, &outside);
+        }
+        // A link at the end is followed unless the call says otherwise.
+        if flags & (libc::O_NOFOLLOW | libc::O_EXCL) == 0
+            && let Ok(link) = std::fs::read_link(&named.lexical)
+        {
+            let target = named.lexical.parent().unwrap_or(Path::new("/")).join(link);
+            let real = std::fs::canonicalize(&target).unwrap_or(target);
+            if !self.is_writable(&real) {
+                return refused(name, &real);
+            }
+        }
+        Answer::GoOn(Continue::LandlockDecides)
+    }
+
+    /// `/proc/self/…` and `/proc/<own number>/…` are opened here: no rule on `/proc` is needed, and
+    /// no other process can be named.
+    fn proc(
+        &self,
+        notification: &Notification,
+        name: &str,
+        named: &Named,
+        below: &Path,
+        flags: i32,
+    ) -> Answer {
+        let text = below.to_string_lossy();
+        let own_number = self.process.to_string();
+        let entry = text
+            .split_once('/')
+            .filter(|(who, _)| ["self", "thread-self", own_number.as_str()].contains(who))
+            .map(|(_, entry)| entry);
+        let opened = match entry {
+            Some(entry) if OWN.contains(&entry) => {
+                File::open(format!("/proc/{}/{entry}", self.process))
+            }
+            None if MACHINE.contains(&text.as_ref()) => File::open(&named.lexical),
+            Some(_) | None if !named.lexical.exists() => return Answer::Fail(libc::ENOENT),
+            Some(_) | None => return unreadable(name, &named.lexical),
+        };
+        match opened {
+            Ok(file) => self.inject(notification, &file.into(), flags),
+            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES)),
+        }
+    }
+
+    fn read(&self, notification: &Notification, name: &str, named: &Named, flags: i32) -> Answer {
+        self.counts.opens.fetch_add(1, Ordering::Relaxed);
+        let go_on = Answer::GoOn(Continue::LandlockDecides);
+        // What cannot be reached from here cannot be reached by the manager either: same user, same
+        // capabilities, fewer rights. The kernel gives it the true errno.
+        let Ok(held) = named.hold(flags & libc::O_NOFOLLOW == 0) else {
+            return go_on;
+        };
+        let (Ok(path), Ok(metadata)) = (real(&held), std::fs::metadata(by_descriptor(&held)))
+        else {
+            return go_on;
+        };
+        if !self.is_readable(&path) {
+            return unreadable(name, &path);
+        }
+        if !metadata.is_file() || self.is_runtime(&path) {
+            return go_on;
+        }
+        let view = self.files.views.iter().find(|view| {
+            let same = |other: &std::fs::Metadata| {
+                other.dev() == metadata.dev() && other.ino() == metadata.ino()
+            };
+            Path::new(&view.path) == path || std::fs::metadata(&view.path).is_ok_and(|m| same(&m))
+        });
+        if let Some(view) = view {
+            return self.inject_bytes(notification, &view.content, flags);
+        }
+        let Ok(mut file) = File::open(by_descriptor(&held)) else {
+            return go_on;
+        };
+        if !self.is_artifact(&path, &file) {
+            return go_on;
+        }
+        self.artifact(notification, name, &path, &mut file, metadata.len(), flags)
+    }
+
+    fn is_artifact(&self, path: &Path, file: &File) -> bool {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .as_bytes()
+            .to_ascii_lowercase();
+        if self
+            .files
+            .artifact_names
+            .iter()
+            .any(|ending| name.ends_with(ending.as_bytes()))
+        {
+            return true;
+        }
+        self.files.artifact_magic.iter().any(|magic| {
+            let mut bytes = vec![0_u8; magic.bytes.len()];
+            file.read_exact_at(&mut bytes, magic.offset).is_ok() && bytes == magic.bytes
+        })
+    }
+
+    fn artifact(
+        &self,
+        notification: &Notification,
+        name: &str,
+        path: &Path,
+        file: &mut File,
+        size: u64,
+        flags: i32,
+    ) -> Answer {
+        let subject = shown(path);
+        if size > LARGEST {
+            let message = format!("`{subject}` refused: larger than any artifact ({size} bytes)");
+            return refuse_file(Code::FileUnverified, subject, message);
+        }
+        // Hashed is the copy that nobody else can reach, so what was hashed is what is handed out.
+        let promised = self.promised(path);
+        let copied = fd::memory().and_then(|mut copy| {
+            io::copy(&mut file.take(LARGEST), &mut copy)?;
+            Hashed::read(copy, promised)
+        });
+        let hashed = match copied {
+            Ok(hashed) => hashed,
+            Err(error) => return Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
+        };
+        let digests = hashed.digests().clone();
+        let promise = match promised {
+            Some(promised) => promised.clone(),
+            None => match self.known.any_of(&[&digests.sha512, &digests.sha256]) {
+                Some(known) => Integrity::of(known),
+                None => {
+                    let message = format!(
+                        "`{subject}` refused: neither lockfile, policy nor a download of this run \
+                         names its digest\ncomputed {}",
+                        digests.sha512
+                    );
+                    return refuse_file(Code::FileUnverified, subject, message);
+                }
+            },
+        };
+        let verified = match hashed.verify([&promise]) {
+            Ok(verified) => verified,
+            Err(mismatch) => {
+                let computed = mismatch.computed.unwrap_or(digests.sha512);
+                let message = format!(
+                    "`{subject}` refused: its digest differs\nexpected {promise}\ncomputed {computed}"
+                );
+                return refuse_file(Code::FileMismatch, subject, message);
+            }
+        };
+        self.send(Event::Call {
+            call: name.to_owned(),
+            subject,
+            decision: Decision::Allowed,
+            digest: Some(digests.sha256),
+        });
+        let (copy, _digests) = verified.into_parts();
+        match self.manager.hand_out(&copy) {
+            Ok(HandOut::Whole) => self.inject_memory(notification, &copy, flags),
+            Ok(HandOut::View(view)) => self.inject_bytes(notification, &view, flags),
+            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+
+    fn promised(&self, path: &Path) -> Option<&Integrity> {
+        self.files
+            .pinned
+            .iter()
+            .find(|(pinned, _)| Path::new(pinned) == path)
+            .map(|(_, i)| i)
+    }
+
+    fn inject_bytes(&self, notification: &Notification, content: &[u8], flags: i32) -> Answer {
+        let written = fd::memory().and_then(|mut memory| {
+            memory.write_all(content)?;
+            Ok(memory)
+        });
+        match written {
+            Ok(memory) => self.inject_memory(notification, &memory, flags),
+            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
+        }
+    }
+
+    /// Seals the memory and hands out a new description of it, read-only, at its beginning.
+    fn inject_memory(&self, notification: &Notification, memory: &File, flags: i32) -> Answer {
+        let reopen = format!("/proc/self/fd/{}", memory.as_raw_fd());
+        match fd::seal(memory).and_then(|()| File::open(reopen)) {
+            Ok(file) => self.inject(notification, &file.into(), flags),
+            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
+        }
+    }
+
+    fn inject(&self, notification: &Notification, file: &OwnedFd, flags: i32) -> Answer {
+        let cloexec = flags & libc::O_CLOEXEC != 0;
+        match self
+            .listener
+            .hand_out(notification.id, file.as_fd(), cloexec)
+        {
+            Ok(()) => Answer::Done,
+            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES)),
+        }
+    }
+}
+
+fn unreadable(call: &str, path: &Path) -> Answer {
+    let subject = shown(path);
+    let message = format!("{call} of `{subject}` refused: not a place that this run may read");
+    refuse_file(Code::FileAccessRefused, subject, message)
+}
+
+fn refuse_file(code: Code, subject: String, message: String) -> Answer {
+    Answer::Refuse(libc::EACCES, Box::new(Finding::new(code, subject, message)))
+}

@@ -1,0 +1,186 @@
+//! Paths as the manager names them, turned into objects that the supervisor holds.
+//!
+//! A path is copied once from the manager's memory. Relative ones start at the manager's working
+//! directory or descriptor, reached through `/proc/<tid>`. Two readings exist and must not be mixed
+//! up: the *lexical* path (for quick answers where Landlock decides as well) and the *real* path of
+//! an opened object (for everything that the supervisor decides alone).
+
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+
+use super::Supervisor;
+use crate::sys::notify::Notification;
+
+/// Directory descriptor that stands for the working directory.
+const CURRENT: i32 = libc::AT_FDCWD;
+
+/// A path of a call, read once.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    thread: i32,
+    directory: i32,
+    /// As given.
+    pub(super) text: OsString,
+    /// Absolute, without `.`, `..` and links resolved by name only.
+    pub(super) lexical: PathBuf,
+    /// Whether the text has a `..` component, so that lexical and real path may differ.
+    pub(super) climbs: bool,
+}
+
+/// The low word of a descriptor argument.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the kernel reads descriptor arguments as 32-bit integers"
+)]
+pub(super) fn descriptor(argument: u64) -> i32 {
+    argument as u32 as i32
+}
+
+impl Supervisor {
+    /// Reads the path at `address`, relative to descriptor `directory`.
+    pub(super) fn named(
+        &self,
+        notification: &Notification,
+        directory: i32,
+        address: u64,
+    ) -> io::Result<Named> {
+        let thread = notification.thread;
+        let text = self.memory.path(thread, address)?;
+        let path = Path::new(&text);
+        let base = if path.is_absolute() {
+            PathBuf::new()
+        } else {
+            fs::read_link(base_link(thread, directory))?
+        };
+        // Memory and links were read of a thread that still waits for this very call.
+        if !self.listener.is_valid(notification.id) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        let joined = base.join(path);
+        let climbs = joined.components().any(|part| part == Component::ParentDir);
+        Ok(Named {
+            thread,
+            directory,
+            lexical: normal(&joined),
+            climbs,
+            text,
+        })
+    }
+
+    /// Whether a real path lies below a place that the run may write.
+    pub(super) fn is_writable(&self, path: &Path) -> bool {
+        self.writable.iter().any(|root| path.starts_with(root))
+    }
+
+    /// Whether a real path lies below a place that the run may read.
+    pub(super) fn is_readable(&self, path: &Path) -> bool {
+        self.readable.iter().any(|root| path.starts_with(root))
+    }
+
+    /// Whether a real path lies below the runtime's own roots and not below a writable place.
+    pub(super) fn is_runtime(&self, path: &Path) -> bool {
+        self.files
+            .runtime_roots
+            .iter()
+            .any(|root| path.starts_with(root))
+            && !self.is_writable(path)
+    }
+}
+
+fn base_link(thread: i32, directory: i32) -> String {
+    if directory == CURRENT {
+        format!("/proc/{thread}/cwd")
+    } else {
+        format!("/proc/{thread}/fd/{directory}")
+    }
+}
+
+impl Named {
+    /// Opens what the path names, as the manager would reach it, without access rights.
+    pub(super) fn hold(&self, follow: bool) -> io::Result<OwnedFd> {
+        let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        if !follow {
+            flags |= OFlag::O_NOFOLLOW;
+        }
+        if Path::new(&self.text).is_absolute() {
+            return Ok(open(self.text.as_os_str(), flags, Mode::empty())?);
+        }
+        let base = open(
+            base_link(self.thread, self.directory).as_str(),
+            OFlag::O_PATH | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(openat(&base, self.text.as_os_str(), flags, Mode::empty())?)
+    }
+}
+
+/// Opens the object behind a descriptor of the manager, without access rights.
+pub(super) fn hold_descriptor(thread: i32, number: i32) -> io::Result<OwnedFd> {
+    let link = format!("/proc/{thread}/fd/{number}");
+    Ok(open(
+        link.as_str(),
+        OFlag::O_PATH | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+/// The path by which a held object can be used again.
+pub(super) fn by_descriptor(held: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))
+}
+
+/// Where a held object really is.
+pub(super) fn real(held: &OwnedFd) -> io::Result<PathBuf> {
+    fs::read_link(by_descriptor(held))
+}
+
+/// Resolves `.` and `..` by name.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    out
+}
+
+/// Text for messages and records.
+pub(super) fn shown(path: impl AsRef<OsStr>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_without_leaving_the_root() {
+        for (given, expected) in [
+            ("/a/./b/../c", "/a/c"),
+            ("/../../etc/passwd", "/etc/passwd"),
+            ("//a///b", "/a/b"),
+            ("/", "/"),
+        ] {
+            assert_eq!(normal(Path::new(given)), Path::new(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_is_its_low_word() {
+        assert_eq!(descriptor(u64::MAX), -1);
+        assert_eq!(descriptor(1 << 32 | 5), 5);
+        assert_eq!(descriptor(0xffff_ff9c), CURRENT);
+    }
+}

@@ -1,0 +1,68 @@
+//! What this kernel offers: facts only, no policy.
+
+use std::io;
+
+/// What landlock_create_ruleset(2) says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landlock {
+    /// The system call is missing: an old kernel, gVisor, or an outer filter.
+    Absent,
+    /// Built in, but not in the list of active security modules.
+    Disabled,
+    /// Refused by an outer filter.
+    Forbidden,
+    /// Active.
+    Active {
+        /// ABI version.
+        abi: u32,
+        /// Errata bits.
+        errata: u32,
+    },
+}
+
+fn landlock_query(flag: libc::c_ulong) -> io::Result<u32> {
+    // SAFETY: with a null attribute and size 0 the call only reports a number.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0_usize,
+            flag,
+        )
+    };
+    u32::try_from(result).map_err(|_negative| io::Error::last_os_error())
+}
+
+/// Asks the kernel for its Landlock version (flag 1) and errata (flag 2).
+pub fn landlock() -> Landlock {
+    match landlock_query(1) {
+        Ok(abi) => Landlock::Active {
+            abi,
+            errata: landlock_query(2).unwrap_or_default(),
+        },
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => Landlock::Disabled,
+            Some(libc::EPERM) => Landlock::Forbidden,
+            _ => Landlock::Absent,
+        },
+    }
+}
+
+/// Whether user notification exists and the structures have the size this program knows.
+pub fn notification_sizes() -> io::Result<bool> {
+    let mut sizes = [0_u16; 3];
+    // SAFETY: the kernel writes three 16-bit numbers, the array holds exactly these.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::c_ulong::from(libc::SECCOMP_GET_NOTIF_SIZES),
+            0 as libc::c_ulong,
+            sizes.as_mut_ptr(),
+        )
+    };
+    if result == 0 {
+        Ok(sizes == [80, 24, 64])
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,142 @@
+//! Process attributes: capabilities, death signal, descriptors, children.
+//!
+//! Kernel: capabilities(7), prctl(2), close_range(2), proc(5).
+
+use std::io;
+
+use nix::sys::signal::Signal;
+
+/// `CAP_DAC_OVERRIDE`.
+pub const CAP_DAC_OVERRIDE: u32 = 1;
+/// `CAP_FOWNER`.
+pub const CAP_FOWNER: u32 = 3;
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`: two data words.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// The permitted capabilities of the calling thread as a bit set.
+pub fn permitted_capabilities() -> io::Result<u64> {
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION,
+        pid: 0,
+    };
+    let mut data = [CapabilityData {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    }; 2];
+    // SAFETY: the header is valid and version 3 writes two data elements, which the array has.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [low, high] = data;
+    Ok(u64::from(low.permitted) | u64::from(high.permitted) << 32)
+}
+
+/// Keeps exactly these capabilities and drops everything else, from the bounding set too where that
+/// is allowed. With `no_new_privs` set as well, an exec as user 0 gives nothing back.
+pub fn keep_capabilities(keep: &[u32]) -> io::Result<()> {
+    for capability in 0..64_u32 {
+        if !keep.contains(&capability) {
+            // EINVAL past the last capability, EPERM without CAP_SETPCAP: the permitted set, set
+            // below, decides; the bounding set is one more lock where it is available.
+            let _ = prctl(libc::PR_CAPBSET_DROP, capability.into());
+        }
+    }
+    let set = keep
+        .iter()
+        .fold(0_u32, |set, capability| set | 1 << capability);
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION,
+        pid: 0,
+    };
+    let data = [
+        CapabilityData {
+            effective: set,
+            permitted: set,
+            inheritable: set,
+        },
+        CapabilityData {
+            effective: 0,
+            permitted: 0,
+            inheritable: 0,
+        },
+    ];
+    // SAFETY: header and the two data elements of version 3 are valid for reading.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn prctl(option: i32, argument: u64) -> io::Result<()> {
+    // SAFETY: the options used in this file take one integer and no pointer.
+    let result = unsafe { libc::prctl(option, argument, 0_u64, 0_u64, 0_u64) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// This process dies when the thread that started it does. Set after any change of user, which
+/// clears it; the parent must be checked afterwards, because it may have died before.
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL))?)
+}
+
+/// Nobody without privilege may look into this process.
+pub fn hide() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
+}
+
+/// Closes every descriptor from `first` to `last`, both included.
+pub fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the call changes the descriptor table only; the caller names numbers that no Rust
+    // object of this process owns.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The name by which the kernel was asked to execute this program.
+pub fn executed_name() -> Option<std::ffi::OsString> {
+    use std::os::unix::ffi::OsStringExt as _;
+    // SAFETY: getauxval reads the process's own auxiliary vector.
+    let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    if address == 0 {
+        return None;
+    }
+    // SAFETY: AT_EXECFN points to a zero-terminated string that the kernel put on the stack and
+    // that lives as long as the process.
+    let name = unsafe { std::ffi::CStr::from_ptr(address as *const libc::c_char) };
+    Some(std::ffi::OsString::from_vec(name.to_bytes().to_vec()))
+}
+
+/// Default actions and an empty mask for every signal: what a program expects at its start.
+/// Rust's own start ignores SIGPIPE, and an ignored signal stays ignored across exec.
+pub fn reset_signals() -> io::Result<()> {
+    // SAFETY: setting the default action installs no handler of this program.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl)? };
+    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    Ok(())
+}

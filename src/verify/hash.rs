@@ -1,0 +1,322 @@
+//! Hashing while content passes, and the one way from hashed to verified content.
+//!
+//! [`Hashing`] wraps a [`Sink`]: each chunk is hashed under SHA-256 and SHA-512 (and SHA-384 where
+//! that was promised) and handed on without a copy. [`Hashed::verify`] compares and is the only
+//! constructor of [`Verified`]. SHA-1 and MD5 are never computed: nothing is released on their
+//! word, so a match would say nothing.
+//!
+//! FIPS 180-4; W3C Subresource Integrity for what a promise looks like.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use crate::model::Algorithm;
+use crate::model::Digest;
+use crate::model::Integrity;
+
+/// Bytes read from a file at a time.
+const BLOCK: usize = 64 * 1024;
+
+/// Where hashed chunks go.
+pub trait Sink {
+    /// Takes the next chunk of the content.
+    fn take(&mut self, chunk: Bytes) -> io::Result<()>;
+}
+
+/// Keeps nothing: for content that stays where it is.
+impl Sink for () {
+    fn take(&mut self, _chunk: Bytes) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Content on its way into a sink.
+#[derive(Debug)]
+pub struct Hashing<S> {
+    sink: S,
+    size: u64,
+    sha256: Sha256,
+    sha384: Option<Sha384>,
+    sha512: Sha512,
+}
+
+impl<S: Sink> Hashing<S> {
+    /// Starts over `sink`. SHA-384 is computed only when one of the promises needs it.
+    pub fn new<'a>(sink: S, promises: impl IntoIterator<Item = &'a Integrity>) -> Self {
+        let sha384 = promises
+            .into_iter()
+            .any(|promise| promise.algorithm() == Algorithm::Sha384);
+        Self {
+            sink,
+            size: 0,
+            sha256: Sha256::new(),
+            sha384: sha384.then(Sha384::new),
+            sha512: Sha512::new(),
+        }
+    }
+
+    /// Hashes the chunk and hands it to the sink.
+    pub fn push(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.update(&chunk);
+        self.sink.take(chunk)
+    }
+
+    /// Bytes so far.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the content.
+    pub fn finish(self) -> Hashed<S> {
+        let (digests, content) = self.digests();
+        Hashed { content, digests }
+    }
+}
+
+impl<S> Hashing<S> {
+    fn update(&mut self, chunk: &[u8]) {
+        self.size = self
+            .size
+            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.sha256.update(chunk);
+        if let Some(sha384) = &mut self.sha384 {
+            sha384.update(chunk);
+        }
+        self.sha512.update(chunk);
+    }
+
+    fn digests(self) -> (Digests, S) {
+        let digests = Digests {
+            size: self.size,
+            sha256: digest(Algorithm::Sha256, self.sha256.finalize().to_vec()),
+            sha384: self
+                .sha384
+                .map(|sha| digest(Algorithm::Sha384, sha.finalize().to_vec())),
+            sha512: digest(Algorithm::Sha512, self.sha512.finalize().to_vec()),
+        };
+        (digests, self.sink)
+    }
+}
+
+impl Hashed<File> {
+    /// Hashes a file from its first byte to its end; its position is neither used nor moved.
+    pub fn read<'a>(
+        file: File,
+        promises: impl IntoIterator<Item = &'a Integrity>,
+    ) -> io::Result<Self> {
+        let mut hashing = Hashing::new((), promises);
+        let mut block = vec![0_u8; BLOCK];
+        loop {
+            let count = file.read_at(&mut block, hashing.size)?;
+            let Some(chunk) = block.get(..count).filter(|chunk| !chunk.is_empty()) else {
+                break;
+            };
+            hashing.update(chunk);
+        }
+        let (digests, ()) = hashing.digests();
+        Ok(Self {
+            content: file,
+            digests,
+        })
+    }
+}
+
+/// The SHA-256 of bytes at hand.
+pub fn sha256(content: &[u8]) -> Digest {
+    digest(Algorithm::Sha256, Sha256::digest(content).to_vec())
+}
+
+fn digest(algorithm: Algorithm, bytes: Vec<u8>) -> Digest {
+    match Digest::new(algorithm, bytes) {
+        Ok(digest) => digest,
+        Err(_wrong_length) => unreachable!("a hash function has one output length"),
+    }
+}
+
+/// What was computed over a content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+    /// SHA-384, where a promise needed it.
+    pub sha384: Option<Digest>,
+    /// SHA-512.
+    pub sha512: Digest,
+}
+
+impl Digests {
+    /// The digest under that function, if it was computed.
+    pub const fn under(&self, algorithm: Algorithm) -> Option<&Digest> {
+        match algorithm {
+            Algorithm::Md5 | Algorithm::Sha1 => None,
+            Algorithm::Sha256 => Some(&self.sha256),
+            Algorithm::Sha384 => self.sha384.as_ref(),
+            Algorithm::Sha512 => Some(&self.sha512),
+        }
+    }
+}
+
+/// Content with the digests that were computed over it. Not compared with anything yet.
+#[derive(Debug)]
+pub struct Hashed<C> {
+    content: C,
+    digests: Digests,
+}
+
+impl<C> Hashed<C> {
+    /// The computed digests.
+    pub const fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// Compares with every promise. All must hold, and there must be at least one.
+    pub fn verify<'a>(
+        self,
+        promises: impl IntoIterator<Item = &'a Integrity>,
+    ) -> Result<Verified<C>, Mismatch> {
+        let mut compared = false;
+        for promise in promises {
+            let computed = self.digests.under(promise.algorithm());
+            if !computed.is_some_and(|computed| promise.accepts(computed)) {
+                return Err(Mismatch {
+                    promised: Some(promise.clone()),
+                    computed: computed.cloned(),
+                    size: self.digests.size,
+                });
+            }
+            compared = true;
+        }
+        if !compared {
+            return Err(Mismatch {
+                promised: None,
+                computed: None,
+                size: self.digests.size,
+            });
+        }
+        Ok(Verified {
+            content: self.content,
+            digests: self.digests,
+        })
+    }
+}
+
+/// A promise that the content does not keep.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{size} bytes that do not have the promised digest")]
+pub struct Mismatch {
+    /// The broken promise; `None` when there was nothing to compare with.
+    pub promised: Option<Integrity>,
+    /// What was computed under its algorithm; `None` for an algorithm that never suffices.
+    pub computed: Option<Digest>,
+    /// Bytes received.
+    pub size: u64,
+}
+
+/// Content whose digests were compared and matched.
+#[derive(Debug)]
+pub struct Verified<C> {
+    content: C,
+    digests: Digests,
+}
+
+impl<C> Verified<C> {
+    /// The computed digests.
+    pub const fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// The content.
+    pub const fn content(&self) -> &C {
+        &self.content
+    }
+
+    /// Parts, when the proof has been used.
+    pub fn into_parts(self) -> (C, Digests) {
+        (self.content, self.digests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    impl Sink for Vec<u8> {
+        fn take(&mut self, chunk: Bytes) -> io::Result<()> {
+            self.extend_from_slice(&chunk);
+            Ok(())
+        }
+    }
+
+    const ABC: &str = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+
+    fn hashed(promise: &Integrity) -> Hashed<Vec<u8>> {
+        let mut hashing = Hashing::new(Vec::new(), [promise]);
+        hashing.push(Bytes::from_static(b"a")).unwrap();
+        hashing.push(Bytes::from_static(b"bc")).unwrap();
+        hashing.finish()
+    }
+
+    #[test]
+    fn the_published_vector_is_computed_over_all_chunks() {
+        let promise = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
+        let verified = hashed(&promise).verify([&promise]).unwrap();
+        assert_eq!(verified.content(), b"abc");
+        assert_eq!(verified.digests().size, 3);
+        assert_eq!(verified.digests().sha256, sha256(b"abc"));
+        assert!(
+            verified
+                .digests()
+                .sha512
+                .hex()
+                .starts_with("ddaf35a193617aba")
+        );
+    }
+
+    #[test]
+    fn sha384_is_computed_when_promised() {
+        let other = Integrity::parse(
+            "sha384-ywB1P0WjXou1oD1pmsZQBycsMqsO3tFjGotgWkP/W+2AhgcroefMI1i67KE0yCWn",
+        )
+        .unwrap();
+        assert!(hashed(&other).verify([&other]).is_ok());
+    }
+
+    #[test]
+    fn one_broken_promise_among_kept_ones_is_a_mismatch() {
+        let kept = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
+        let broken = Integrity::of(
+            Digest::new(Algorithm::Sha512, vec![7; Algorithm::Sha512.size()]).unwrap(),
+        );
+        let mismatch = hashed(&kept).verify([&kept, &broken]).unwrap_err();
+        assert_eq!(mismatch.promised, Some(broken));
+        assert!(mismatch.computed.is_some());
+    }
+
+    #[test]
+    fn nothing_is_verified_without_a_promise_or_by_a_weak_one() {
+        let weak = Integrity::parse("sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J0=").unwrap();
+        assert!(hashed(&weak).verify([&weak]).is_err());
+        assert!(hashed(&weak).verify([]).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_wherever_its_position_is() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abc").unwrap();
+        let promise = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
+        assert!(
+            Hashed::read(file, [&promise])
+                .unwrap()
+                .verify([&promise])
+                .is_ok()
+        );
+    }
+}

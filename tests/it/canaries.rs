@@ -1,0 +1,110 @@
+//! The built-in canaries: each fires bare, none fires inside, and `doctor` says so.
+//!
+//! These are the cases that no script language can try: descriptors, memory files, rings, raw
+//! sockets, other processes' memory. The scripted ones are in `exec`, `network`, `files`, `process`.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+use v4run::sandbox::canary;
+
+use crate::run::v4run as binary;
+
+/// What only a privileged user, or a kernel without an outer filter, may do at all: the bare attempt
+/// fails there, and the case says nothing on that machine.
+const NEEDS_A_FREE_KERNEL: &[&str] = &[
+    "keyring",
+    "own-filter",
+    "personality",
+    "read-environment",
+    "read-memory",
+    "renice",
+    "ring",
+    "signal-descriptor",
+    "trace",
+    "unshare",
+    "userfault",
+];
+
+/// Positive control: without the sandbox every attempt succeeds, or the case proves nothing.
+#[test]
+fn every_canary_fires_bare() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().canonicalize().unwrap();
+    let (inside, outside) = (root.join("inside"), root.join("outside"));
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "secret").unwrap();
+    let _service = UnixListener::bind(outside.join("socket")).unwrap();
+    let sentinel = TcpListener::bind("127.0.0.1:0").unwrap();
+    let restricted = !std::fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .lines()
+        .any(|line| line.starts_with("Seccomp:") && line.ends_with('0'))
+        || !nix::unistd::geteuid().is_root();
+    let mut invalid = Vec::new();
+    for canary in canary::ALL {
+        let results = inside.join(canary::RESULTS);
+        let _ = std::fs::remove_file(&results);
+        let mut bystander = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = Command::new(binary())
+            .arg(canary::ARGUMENT)
+            .args([&inside, &outside])
+            .arg(sentinel.local_addr().unwrap().to_string())
+            .arg(bystander.id().to_string())
+            .arg(canary.name)
+            .output()
+            .unwrap();
+        bystander.kill().unwrap();
+        bystander.wait().unwrap();
+        let said = std::fs::read_to_string(&results).unwrap_or_default();
+        let fired = said == format!("{} fired\n", canary.name);
+        if !fired && restricted && NEEDS_A_FREE_KERNEL.contains(&canary.name) {
+            invalid.push(canary.name);
+            continue;
+        }
+        assert!(
+            fired,
+            "{} did not fire bare: {said:?} {output:?}",
+            canary.name
+        );
+    }
+    println!(
+        "fired bare: {} of {}; not valid here: {invalid:?}",
+        canary::ALL.len() - invalid.len(),
+        canary::ALL.len()
+    );
+}
+
+#[test]
+fn doctor_finds_every_canary_refused() {
+    let output = Command::new(binary())
+        .args(["doctor", "--format", "json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let diagnosis: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let refused = diagnosis["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), canary::ALL.len(), "{diagnosis:#}");
+    assert_eq!(diagnosis["failed"].as_array().unwrap().len(), 0);
+    // Every refusal that the supervisor can see is also reported by it.
+    let reported = diagnosis["reported"].as_u64().unwrap();
+    assert!(reported >= canary::ALL.len() as u64, "{diagnosis:#}");
+}
+
+#[test]
+fn doctor_says_one_line_in_ci() {
+    let output = Command::new(binary())
+        .args(["doctor", "--ci"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("enforceable here"), "{text}");
+}
