@@ -104,10 +104,13 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
     let mut direct: BTreeSet<String> = names
         .filter_map(|(_, name, _)| disk.resolve("", name))
         .collect();
+    let workspaces = disk
+        .links
+        .values()
+        .flatten()
+        .filter(|path| !path.contains("node_modules/"));
     direct.extend(
-        disk.links
-            .values()
-            .flatten()
+        workspaces
             .filter(|path| disk.packages.contains_key(*path))
             .cloned(),
     );
@@ -515,3 +518,6 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
