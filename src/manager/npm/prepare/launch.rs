@@ -345,11 +345,13 @@ impl Facts<'_> {
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
             views,
-            known: self
+            pinned: self
                 .promises
                 .archives
                 .iter()
-                .map(|(_, integrity)| integrity.clone())
+                .filter_map(|(path, integrity)| {
+                    Some((path.canonicalize().ok()?.into_os_string(), integrity.clone()))
+                })
                 .collect(),
             probes: self.profile.probes.clone(),
         })
