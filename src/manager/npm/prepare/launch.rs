@@ -350,7 +350,10 @@ impl Facts<'_> {
                 .archives
                 .iter()
                 .filter_map(|(path, integrity)| {
-                    Some((path.canonicalize().ok()?.into_os_string(), integrity.clone()))
+                    Some((
+                        path.canonicalize().ok()?.into_os_string(),
+                        integrity.clone(),
+                    ))
                 })
                 .collect(),
             probes: self.profile.probes.clone(),
