@@ -38,6 +38,8 @@ struct Facts<'a> {
     places: Places,
     manifest: Option<Manifest>,
     workspaces: Vec<PathBuf>,
+    /// Other directories of the project that are linked into the tree and may get one of their own.
+    directories: Vec<PathBuf>,
     lock: Option<Lock>,
     promises: Promises,
     events: Vec<Event>,
@@ -98,6 +100,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         places,
         manifest: None,
         workspaces: Vec::new(),
+        directories: Vec::new(),
         lock: None,
         promises: Promises::default(),
         events,
@@ -151,6 +154,35 @@ fn stop_on(findings: &[Finding], events: &mut Vec<Event>) -> Result<(), Refusal>
     })
 }
 
+/// Directories of the project, other than installed packages, that are linked into the tree.
+fn linked(root: &Path, lock: Option<&Lock>, manifests: &[(PathBuf, Manifest)]) -> Vec<PathBuf> {
+    let stated = manifests.iter().flat_map(|(from, manifest)| {
+        let values = manifest
+            .dependencies
+            .iter()
+            .map(|(_, _, value)| spec::of_value(value));
+        values.filter_map(move |kind| match kind {
+            spec::Spec::Directory(path) => Some(project::resolve(from, &path)),
+            spec::Spec::Registry
+            | spec::Spec::Alias(_)
+            | spec::Spec::File(_)
+            | spec::Spec::Git
+            | spec::Spec::Remote
+            | spec::Spec::Unknown => None,
+        })
+    });
+    let links = lock
+        .into_iter()
+        .flat_map(|lock| lock.packages.values())
+        .filter(|entry| entry.link);
+    let links = links.filter_map(|entry| Some(project::resolve(root, entry.resolved.as_deref()?)));
+    let all = stated
+        .chain(links)
+        .filter(|path| path != root && path.is_dir());
+    all.filter(|path| project::lies_inside(root, path))
+        .collect()
+}
+
 impl<'a> Facts<'a> {
     /// Reads and checks manifests and lockfile, as far as the task depends on them.
     fn with_project(mut self) -> Result<Self, Refusal> {
@@ -165,12 +197,15 @@ impl<'a> Facts<'a> {
         if self.global {
             return self.with_words(&[]);
         }
-        let mut findings = project::check(&root, &[]);
+        let mut findings = Vec::new();
         let mut manifests = Vec::new();
-        if self.task.installs() || self.task.does == Does::Read {
+        if self.task.installs() {
             self.manifest = project::read_manifest(&root)?;
+        } else if self.task.does == Does::Read {
+            // A command that only prints says itself what it cannot read.
+            self.manifest = project::read_manifest(&root).ok().flatten();
         }
-        if let Some(manifest) = &self.manifest {
+        if let Some(manifest) = self.manifest.as_ref().filter(|_| self.task.installs()) {
             self.workspaces = project::workspaces(&root, manifest)?;
             manifests.push((root.clone(), manifest.clone()));
         }
@@ -193,13 +228,19 @@ impl<'a> Facts<'a> {
         self.with_words(&manifests)
     }
 
+    /// Whether npm reads and writes a lockfile.
+    fn uses_lock(&self) -> bool {
+        let keys = ["package-lock", "shrinkwrap"];
+        let off = keys
+            .iter()
+            .any(|key| self.config.passed(key) == Some("false"));
+        self.task.name == "ci" || !off
+    }
+
     /// Reads the lockfile when npm will.
     fn read_lock(&mut self) -> Result<(), Refusal> {
         let clean = self.task.name == "ci";
-        let off = ["package-lock", "shrinkwrap"]
-            .iter()
-            .any(|key| self.config.passed(key) == Some("false"));
-        if off && !clean {
+        if !self.uses_lock() {
             return Ok(());
         }
         self.lock = lockfile::load(&self.location.root)?;
@@ -255,6 +296,7 @@ impl<'a> Facts<'a> {
                 findings.extend(checker.manifest(manifest, directory, &self.promises));
             }
         }
+        self.directories = linked(&self.location.root, self.lock.as_ref(), manifests);
         let adds = matches!(self.task.name.as_str(), "install" | "update") && self.task.installs();
         for word in self.task.words.iter().filter(|_| adds) {
             let kind = spec::of_argument(word);
@@ -263,13 +305,16 @@ impl<'a> Facts<'a> {
                 findings.push(Finding::new(Code::DependencyRefused, word, message));
                 continue;
             }
-            findings.extend(checker.specification(
-                &kind,
-                word,
-                &self.request.directory,
-                &self.promises,
-                word,
-            ));
+            // npm takes a relative path from the project's root, a shell user from where he stands.
+            let places = [&self.request.directory, &self.location.root];
+            let check =
+                |from: &&PathBuf| checker.specification(&kind, word, from, &self.promises, word);
+            findings.extend(places.iter().find_map(check));
+            if let spec::Spec::Directory(path) = &kind {
+                let found = places.map(|from| project::resolve(from, path));
+                let own = |path: &PathBuf| path.is_dir() && *path != self.location.root;
+                self.directories.extend(found.into_iter().filter(own));
+            }
         }
         if self.global && adds && self.task.words.is_empty() {
             let message = "would link the working directory into the global tree";

@@ -13,7 +13,7 @@ use crate::manager::npm::manifest::PROJECT_HOOKS;
 use crate::manager::npm::plan::{Grounds, Writes};
 use crate::manager::npm::{definitions, network, tree};
 use crate::manager::{Prepared, Project, Promotion, Refusal};
-use crate::model::{Code, Event, FileGuard, Finding, Launch, Network, Tool, View};
+use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
 use crate::profile::{Does, Writes as Scope};
 
 impl Facts<'_> {
@@ -25,7 +25,8 @@ impl Facts<'_> {
 
     /// Whether advisories are asked for, as npm would.
     fn audits(&self) -> bool {
-        self.task.name == "audit" || self.config.passed("audit") != Some("false")
+        let wanted = self.config.passed("audit") != Some("false");
+        self.task.name == "audit" || (self.task.installs() && wanted)
     }
 
     /// Writes the plan down.
@@ -38,7 +39,8 @@ impl Facts<'_> {
         self.events.extend(notes.into_iter().map(Event::Found));
         let writes = self.writes();
         let npm = self.npm_to_run(&writes)?;
-        let project = (!self.global).then_some(self.location.root.as_path());
+        let project = Some(self.location.root.as_path()).filter(|_| !self.global);
+        let project = project.filter(|root| root.parent().is_some());
         let tree = self.config.prefix.join("lib/node_modules");
         let (rules, runtime_roots) = Grounds {
             profile: &self.profile,
@@ -88,6 +90,7 @@ impl Facts<'_> {
             promotions,
             project: self.identity(),
             installs: self.task.installs() && !self.is_dry(),
+            locked: !self.global && self.uses_lock(),
             events: self.events,
         })
     }
@@ -116,8 +119,12 @@ impl Facts<'_> {
         let root = &self.location.root;
         if !on("package-lock-only") {
             let places = std::iter::once(root).chain(&self.workspaces);
-            let trees = places.map(|place| (place.join("node_modules"), "installed packages"));
+            let trees = places
+                .chain(&self.directories)
+                .map(|place| (place.join("node_modules"), "installed packages"));
             writes.directories.extend(trees);
+            writes.directories.sort();
+            writes.directories.dedup();
         }
         if self.task.writes == Scope::Project {
             writes.files = self.written_files();
@@ -345,19 +352,19 @@ impl Facts<'_> {
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
             views,
-            pinned: self
-                .promises
-                .archives
-                .iter()
-                .filter_map(|(path, integrity)| {
-                    Some((
-                        path.canonicalize().ok()?.into_os_string(),
-                        integrity.clone(),
-                    ))
-                })
-                .collect(),
+            pinned: self.pinned(),
             probes: self.profile.probes.clone(),
         })
+    }
+
+    /// Local archives with the digest that the lockfile states for each.
+    fn pinned(&self) -> Vec<(OsString, Integrity)> {
+        let archives = self.promises.archives.iter();
+        let real = archives.filter_map(|(path, integrity)| {
+            let path = path.canonicalize().ok()?;
+            Some((path.into_os_string(), integrity.clone()))
+        });
+        real.collect()
     }
 
     fn pack_directory(&self) -> PathBuf {

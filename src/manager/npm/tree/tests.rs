@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{inspect, snapshot};
 use crate::manager::{Installed, Prepared, Project, Snapshot};
-use crate::model::{Algorithm, Code, Digest, Event, FileGuard, Launch, Network, Secret};
+use crate::model::{Code, FileGuard, Launch, Network, Secret};
 
 const STRONG: &str = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
 
@@ -43,7 +43,6 @@ impl Tree {
     }
 
     fn prepared(&self, command: &str) -> Prepared {
-        let digest = Digest::new(Algorithm::Sha256, vec![0; 32]).unwrap();
         Prepared {
             launch: Launch {
                 executable: "/node".into(),
@@ -66,11 +65,7 @@ impl Tree {
                 run: "run".into(),
             },
             tools: Vec::new(),
-            events: vec![Event::InputRead {
-                name: "package-lock.json".into(),
-                path: String::new(),
-                sha256: digest,
-            }],
+            events: Vec::new(),
             seeds: Vec::new(),
             promotions: Vec::new(),
             project: Project {
@@ -79,6 +74,7 @@ impl Tree {
                 version: None,
             },
             installs: true,
+            locked: true,
         }
     }
 

@@ -83,7 +83,7 @@ fn a_listed_registry_may_be_chosen_and_gets_its_credential() {
             .hint
             .as_ref()
             .unwrap()
-            .contains("[[repositories]] url = \"https://own.invalid/npm/\"")
+            .contains("repositories = [{ url = \"https://own.invalid/npm/\" }]")
     );
     layout.policy.repositories.push(AllowedRepository {
         url: own.parse().unwrap(),

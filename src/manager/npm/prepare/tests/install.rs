@@ -214,7 +214,7 @@ fn lock_entries_that_are_sound_pass() {
         .map(|e| e.name.as_str())
         .collect();
     assert_eq!(names, ["@s/b", "a", "c", "real"]);
-    assert_eq!(prepared.files.known.len(), 1);
+    assert_eq!(prepared.files.pinned.len(), 1);
     assert!(prepared.seeds.contains(&Seed::Directory(
         layout.root.join("project/packages/w/node_modules")
     )));
@@ -395,4 +395,41 @@ fn the_projects_own_hooks_are_named() {
         ["postinstall", "prepare"]
     );
     assert!(hooks(&layout.run("install left-pad").unwrap()).is_empty());
+}
+
+#[test]
+fn linked_directories_may_get_a_tree_of_their_own() {
+    let mut layout = Layout::new();
+    layout.file(
+        "project/package.json",
+        r#"{"dependencies":{"l":"file:libs/l"}}"#,
+    );
+    layout.file("project/libs/l/package.json", r#"{"name":"l"}"#);
+    let prepared = layout.run("install").unwrap();
+    let own = layout.root.join("project/libs/l/node_modules");
+    assert!(prepared.seeds.contains(&Seed::Directory(own)));
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let mut layout = Layout::new();
+    let prepared = layout.run("install --dry-run a").unwrap();
+    assert!(prepared.seeds.is_empty() && !prepared.installs);
+    let prepared = layout.run("install --package-lock-only a").unwrap();
+    let lock = layout.root.join("project/package-lock.json");
+    assert!(matches!(&prepared.seeds[..], [Seed::File(path, _)] if *path == lock));
+    let prepared = layout.run("install --no-package-lock a").unwrap();
+    assert!(!prepared.locked && prepared.installs);
+}
+
+#[test]
+fn a_broken_manifest_stops_an_install_but_no_question() {
+    let mut layout = Layout::new();
+    layout.file("project/package.json", "{\"name\":");
+    let refusal = layout.run("install").unwrap_err();
+    assert!(
+        refusal.findings[0].message.contains("line 1 column"),
+        "{refusal:?}"
+    );
+    assert!(layout.run("view a").is_ok() && layout.run("--version").is_ok());
 }
