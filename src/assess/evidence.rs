@@ -97,11 +97,8 @@ fn doubts(index: &Index<'_>) -> Vec<String> {
     for finding in &index.findings {
         // The level is a result of the verdicts, not a fault of the monitor.
         if finding.code.severity() == Severity::Error && finding.code != Code::LevelNotReached {
-            doubts.push(format!(
-                "{}: {}",
-                finding.code.name(),
-                finding.code.meaning().trim_end_matches('.')
-            ));
+            let message = finding.message.split('\n').next().unwrap_or_default();
+            doubts.push(format!("{}: {message}", finding.code.name()));
         }
     }
     doubts

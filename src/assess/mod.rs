@@ -1,6 +1,6 @@
 //! Verdicts: the 19 controls of OWASP SCVS 1.0 chapter V4, as a pure fold over recorded events.
 //!
-//! One file a control below [`controls`], one list ([`CONTROLS`]). Called by the session before the
+//! One file a control below `controls/`, one list ([`CONTROLS`]). Called by the session before the
 //! seal and by `v4run assess` on an earlier record, with the same result. What must always hold:
 //! nothing is claimed that the events do not show; an unhealthy monitor makes every client control
 //! unknown; no component means no level; the worst wins.
@@ -157,4 +157,70 @@ pub fn texts() -> Vec<ControlText> {
             cannot_see: control.cannot_see(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Code, Finding};
+    use crate::record::fixture::healthy;
+
+    fn statuses(events: &[Event]) -> Vec<Status> {
+        assess(events)
+            .controls
+            .iter()
+            .map(|verdict| verdict.status)
+            .collect()
+    }
+
+    #[test]
+    fn nothing_recorded_is_nothing_met() {
+        let assessment = assess(&[]);
+        assert!(
+            assessment
+                .controls
+                .iter()
+                .all(|verdict| verdict.status == Status::Unknown)
+        );
+        assert_eq!(assessment.headline(), None);
+        assert_eq!(client_score(&assessment), (0, 7));
+    }
+
+    #[test]
+    fn every_control_has_a_text_to_explain() {
+        assert_eq!(texts().len(), 19);
+        assert!(crate::diag::explain("4.18", &texts()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_events_does_not_matter(events in Just(healthy()).prop_shuffle()) {
+            prop_assert_eq!(statuses(&events), statuses(&healthy()));
+        }
+
+        #[test]
+        fn a_refusal_or_error_never_improves_a_status(
+            picks in proptest::collection::vec(0..Code::ALL.len(), 0..5),
+        ) {
+            let mut events = healthy();
+            let mut before = statuses(&events);
+            for pick in picks {
+                events.push(Event::Found(Finding::new(Code::ALL[pick], "s", "m")));
+                let after = statuses(&events);
+                for (before, after) in before.iter().zip(&after) {
+                    prop_assert!(after <= before);
+                }
+                before = after;
+            }
+        }
+
+        #[test]
+        fn losing_an_event_never_reaches_a_level(lost in 0..healthy().len()) {
+            let mut events = healthy();
+            events.remove(lost);
+            prop_assert!(assess(&events).headline().is_none());
+        }
+    }
 }

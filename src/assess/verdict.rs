@@ -72,6 +72,15 @@ impl Verdict {
     }
 }
 
+/// A number with its noun.
+pub(super) fn things(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
 /// The worst of several: violated, unknown, waived, declared, observed, verified, enforced.
 /// What is not applicable is neutral; the worst of nothing is not applicable.
 pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {

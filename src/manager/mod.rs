@@ -99,6 +99,8 @@ pub struct Prepared {
     pub project: Project,
     /// Whether the command changes an install tree that is to be inspected afterwards.
     pub installs: bool,
+    /// Whether the lockfile on disk, after a run that succeeded, speaks of that tree.
+    pub locked: bool,
 }
 
 /// The project that is installed into.

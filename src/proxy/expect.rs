@@ -94,11 +94,10 @@ impl Expectations {
     /// Name and version of what a statement names at exactly that address, if its digest suffices.
     pub(super) fn at(&self, url: &Url) -> Option<(String, String)> {
         let state = self.state();
-        let found = state
+        state
             .at(url.as_str())
             .find(|statement| statement.strong().is_some())
-            .map(|statement| (statement.name.to_string(), statement.version.to_string()));
-        found
+            .map(|statement| (statement.name.to_string(), statement.version.to_string()))
     }
 
     /// Everything that is promised about the artifact at `url`: by address, and by each name and

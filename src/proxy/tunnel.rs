@@ -56,14 +56,19 @@ impl Tunnels {
         }
     }
 
+    /// Connects to the default repository.
+    pub(super) async fn warm(&self) {
+        self.pipeline.upstream.warm().await;
+    }
+
     /// Serves one connection to its end.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream) {
         // Small answers must not wait for acknowledgements; harmless if it fails.
         let _ = stream.set_nodelay(true);
-        if let Some((stream, endpoint)) = self.accept(stream).await {
-            if let Some(stream) = self.secure(stream, &endpoint).await {
-                self.requests(stream, endpoint).await;
-            }
+        if let Some((stream, endpoint)) = self.accept(stream).await
+            && let Some(stream) = self.secure(stream, &endpoint).await
+        {
+            self.requests(stream, endpoint).await;
         }
     }
 
@@ -97,20 +102,17 @@ impl Tunnels {
         Some((parts.io.into_inner(), endpoint))
     }
 
-    fn grant<B>(&self, request: &Request<B>) -> Result<Endpoint, Answer> {
+    fn grant<B>(&self, request: &Request<B>) -> Result<Endpoint, Box<Answer>> {
         if !self.is_ours(request.headers()) {
             self.pipeline.events.stranger();
             let text = "v4run: this proxy serves one run only\n".to_owned();
-            return Err(
-                Answer::text(StatusCode::PROXY_AUTHENTICATION_REQUIRED, text).with(
-                    PROXY_AUTHENTICATE,
-                    HeaderValue::from_static("Basic realm=\"v4run\""),
-                ),
-            );
+            let challenge = HeaderValue::from_static("Basic realm=\"v4run\"");
+            let answer = Answer::text(StatusCode::PROXY_AUTHENTICATION_REQUIRED, text);
+            return Err(Box::new(answer.with(PROXY_AUTHENTICATE, challenge)));
         }
         let refuse = |finding: Finding| {
             self.pipeline.events.found(&finding);
-            Answer::finding(&finding)
+            Box::new(Answer::finding(&finding))
         };
         if *request.method() != Method::CONNECT {
             let subject = match (request.uri().scheme_str(), request.uri().authority()) {
@@ -236,6 +238,7 @@ impl Tunnels {
         endpoint: &Endpoint,
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
+        let head = *request.method() == Method::HEAD;
         let answer = match target::read(endpoint, &request) {
             Ok(url) => self.pipeline.answer(url, request).await,
             Err(message) => {
@@ -244,7 +247,11 @@ impl Tunnels {
                 Answer::finding(&finding)
             }
         };
-        answer.response()
+        if head {
+            answer.without_body().response()
+        } else {
+            answer.response()
+        }
     }
 
     fn found(&self, code: Code, endpoint: &Endpoint, message: &str) {

@@ -12,26 +12,33 @@
 
 use std::path::PathBuf;
 
+use crate::model::{Code, Finding};
+
 mod bounds;
 mod cyclonedx;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gate;
+mod human;
 mod index;
 mod journal;
 mod outcome;
 mod reader;
+mod recorded;
 mod recorder;
 mod seal;
 mod summary;
 mod verify;
 
+pub use human::human;
 pub use index::{Connection, Index, Input, Judged, Origin, Suppressed};
 pub use journal::Journal;
 pub use outcome::Outcome;
 pub use reader::{Chain, Entry, Reading, read};
-pub use recorder::{Observer, Recorded, Recorder, Sender};
+pub use recorded::Recorded;
+pub use recorder::{Observer, Recorder, Sender};
 pub use seal::Sealed;
-pub use summary::{ControlEntry, FindingEntry, Summary, Suppression, Violation, human};
+pub use summary::{ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation};
 pub(crate) use verify::load_summary;
 pub use verify::{Check, Verification, verify};
 
@@ -103,7 +110,7 @@ impl RecordError {
     }
 
     /// The finding that ends the run with it.
-    pub fn finding(&self) -> crate::model::Finding {
+    pub fn finding(&self) -> Finding {
         let mut message = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
@@ -119,8 +126,7 @@ impl RecordError {
                 "record".to_owned()
             }
         };
-        let finding =
-            crate::model::Finding::new(crate::model::Code::RecordFailed, subject, message);
+        let finding = Finding::new(Code::RecordFailed, subject, message);
         match self.hint() {
             Some(hint) => finding.with_hint(hint),
             None => finding,

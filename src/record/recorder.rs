@@ -7,7 +7,6 @@
 //! so that a package that retries forever cannot fill the disk.
 //! It does not judge events and does not print; an [`Observer`] may.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,17 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use sha2::{Digest as _, Sha256};
+use super::{Journal, RecordError, Recorded};
+use crate::model::Event;
 
-use super::{Journal, RecordError};
-use crate::model::{Code, Decision, Event, Finding};
-
-/// Equal refusals that are written before counting starts.
-const EQUAL: u32 = 3;
-/// Different refusals that are written before counting starts; three of each code always are.
-const DISTINCT: usize = 10_000;
-/// Events of a record. An install of 20 000 packages has a quarter of it.
-const EVENTS: usize = 250_000;
 /// Events that may wait. A full queue makes senders wait, which slows the manager only.
 const QUEUE: usize = 4096;
 
@@ -146,213 +137,6 @@ fn run(mut state: Recorded, messages: &Receiver<Message>) -> Recorded {
     state
 }
 
-/// Everything recorded: the events in order, and the journal until it is sealed.
-pub struct Recorded {
-    pub(super) journal: Journal,
-    pub(super) events: Vec<Event>,
-    pub(super) failure: Option<RecordError>,
-    observer: Observer,
-    healthy: Arc<AtomicBool>,
-    lost: Arc<AtomicU64>,
-    equal: HashMap<[u8; 32], u32>,
-    codes: HashMap<Code, u32>,
-    counted: Option<Counts>,
-    repeated: u64,
-    reported: bool,
-}
-
-#[derive(Default)]
-struct Counts {
-    notifications: u64,
-    opens: u64,
-    connections: u64,
-    repeated: u64,
-}
-
-impl fmt::Debug for Recorded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorded")
-            .field("directory", &self.journal.directory())
-            .field("events", &self.events.len())
-            .field("failure", &self.failure)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Recorded {
-    fn new(
-        journal: Journal,
-        observer: Observer,
-        healthy: Arc<AtomicBool>,
-        lost: Arc<AtomicU64>,
-    ) -> Self {
-        Self {
-            journal,
-            events: Vec::new(),
-            failure: None,
-            observer,
-            healthy,
-            lost,
-            equal: HashMap::new(),
-            codes: HashMap::new(),
-            counted: None,
-            repeated: 0,
-            reported: false,
-        }
-    }
-
-    /// The record directory, absolute.
-    pub fn directory(&self) -> &Path {
-        self.journal.directory()
-    }
-
-    /// The recorded events, in order.
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// The recorded findings, in order; a failure of the record itself is one of them.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Found(finding) => Some(finding),
-            _ => None,
-        })
-    }
-
-    /// Adds an event after the end of the recorder: comparisons and verdicts.
-    pub fn push(&mut self, event: Event) {
-        self.record(event);
-        self.report_failure();
-    }
-
-    /// Whether everything could be kept so far.
-    pub fn healthy(&self) -> bool {
-        self.failure.is_none() && self.lost.load(Ordering::SeqCst) == 0
-    }
-
-    fn record(&mut self, event: Event) {
-        if let Event::Counted {
-            notifications,
-            opens,
-            connections,
-            repeated,
-        } = event
-        {
-            let counts = self.counted.get_or_insert_default();
-            counts.notifications += notifications;
-            counts.opens += opens;
-            counts.connections += connections;
-            counts.repeated += repeated;
-        } else if self.admits(&event) {
-            self.keep(event);
-        } else {
-            self.repeated += 1;
-        }
-    }
-
-    fn keep(&mut self, event: Event) {
-        if self.events.len() >= EVENTS && !matches!(event, Event::Found(_)) {
-            self.lost.fetch_add(1, Ordering::SeqCst);
-            self.healthy.store(false, Ordering::SeqCst);
-            return;
-        }
-        (self.observer)(&event);
-        if self.failure.is_none() {
-            let result = self.journal.append(&event);
-            self.note(result);
-        }
-        self.events.push(event);
-    }
-
-    /// Whether an event is written one by one.
-    fn admits(&mut self, event: &Event) -> bool {
-        let code = match event {
-            Event::Found(finding) => Some(finding.code),
-            Event::Call {
-                decision: Decision::Refused(_),
-                ..
-            }
-            | Event::Exec {
-                decision: Decision::Refused(_),
-                ..
-            } => None,
-            _ => return true,
-        };
-        // Nothing of an event fails to serialise; if it did, the journal would say so.
-        let key: [u8; 32] = Sha256::digest(serde_json::to_vec(event).unwrap_or_default()).into();
-        if let Some(code) = code {
-            let seen = self.codes.entry(code).or_default();
-            *seen = seen.saturating_add(1);
-            if *seen <= EQUAL {
-                *self.equal.entry(key).or_default() += 1;
-                return true;
-            }
-        }
-        let full = self.equal.len() >= DISTINCT;
-        match self.equal.get_mut(&key) {
-            Some(count) if *count >= EQUAL => false,
-            Some(count) => {
-                *count += 1;
-                true
-            }
-            None if full => false,
-            None => {
-                self.equal.insert(key, 1);
-                true
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        if self.failure.is_none() {
-            let result = self.journal.flush();
-            self.note(result);
-        }
-    }
-
-    fn note(&mut self, result: Result<(), RecordError>) {
-        if let Err(error) = result {
-            self.healthy.store(false, Ordering::SeqCst);
-            self.failure.get_or_insert(error);
-        }
-    }
-
-    /// Writes the counts and everything that waits; a failure becomes a finding.
-    fn close(&mut self) {
-        let counts = self.counted.take();
-        if counts.is_some() || self.repeated > 0 {
-            let Counts {
-                notifications,
-                opens,
-                connections,
-                repeated,
-            } = counts.unwrap_or_default();
-            let repeated = repeated + std::mem::take(&mut self.repeated);
-            self.keep(Event::Counted {
-                notifications,
-                opens,
-                connections,
-                repeated,
-            });
-        }
-        self.flush();
-        self.report_failure();
-    }
-
-    fn report_failure(&mut self) {
-        let lost = self.lost.load(Ordering::SeqCst);
-        if lost > 0 {
-            self.failure.get_or_insert(RecordError::Lost(lost));
-        }
-        if let Some(error) = self.failure.as_ref().filter(|_| !self.reported) {
-            self.reported = true;
-            let event = Event::Found(error.finding());
-            (self.observer)(&event);
-            self.events.push(event);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -360,6 +144,7 @@ mod tests {
 
     use super::super::read;
     use super::*;
+    use crate::model::{Code, Decision};
 
     fn refused(subject: &str) -> Event {
         Event::Call {
@@ -422,24 +207,6 @@ mod tests {
             repeated: 9,
         };
         assert_eq!(recorded.events().last(), Some(&last));
-    }
-
-    #[test]
-    fn a_flood_of_different_refusals_is_bounded_but_every_code_is_kept() {
-        let place = tempfile::tempdir().unwrap();
-        let recorder = Recorder::start(place.path(), silent()).unwrap();
-        for index in 0..DISTINCT + 500 {
-            recorder.send(refused(&index.to_string()));
-        }
-        recorder.send(Event::Found(Finding::new(
-            Code::NetworkRefused,
-            "late",
-            "m",
-        )));
-        let recorded = recorder.finish().unwrap();
-        assert_eq!(recorded.findings().count(), 1);
-        assert_eq!(recorded.events().len(), DISTINCT + 2);
-        assert!(recorded.healthy());
     }
 
     #[test]

@@ -15,11 +15,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::index::Index;
-use super::recorder::Recorded;
 use super::summary::Summary;
-use super::{BOM, Outcome, RecordError, SUMMARY, cyclonedx};
-use crate::diag::Exit;
-use crate::diag::decide;
+use super::{BOM, Outcome, RecordError, Recorded, SUMMARY, cyclonedx};
+use crate::diag::{Exit, decide};
 use crate::model::{Algorithm, Digest, Event};
 
 /// A finished record.

@@ -1,28 +1,22 @@
-//! `summary.json` and the few lines a person reads at the end of a run.
+//! `summary.json`: the run for scripts.
 //!
 //! Fields and their meaning are a contract (README). What must always hold: `violations` is
 //! non-empty exactly when `exit_code` is 120 or 126; when v4run itself failed (125) what was
 //! refused before is in `findings`, which always has everything that is not a note.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::index::Index;
-use crate::diag::sanitize;
-use crate::diag::severity;
-use crate::diag::{Exit, ManagerStatus};
+use crate::diag::{Exit, ManagerStatus, REFUSED, REFUSED_BEFORE_START, severity};
 use crate::model::{
     Anchor, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict, Severity, Status,
 };
 
 /// Version of the record's form; grows when a reader of the old form would misread the new one.
 pub(super) const FORMAT: u32 = 1;
-
-/// Packages with suppressed scripts that are named in the human summary.
-const NAMED: usize = 5;
 
 /// The summary file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,8 +43,8 @@ pub struct Summary {
     pub manager_signal: Option<i32>,
     /// Distinct components on disk.
     pub components: u64,
-    /// Where released bytes came from: identifier of the repository and number of artifacts.
-    pub repositories: BTreeMap<String, u64>,
+    /// Where released bytes came from.
+    pub repositories: Vec<RepositoryEntry>,
     /// Number of released artifacts by the strongest statement they were compared with.
     pub anchors: BTreeMap<String, u64>,
     /// Version of the interpretation texts.
@@ -67,6 +61,17 @@ pub struct Summary {
     pub findings: Vec<FindingEntry>,
     /// What was not run, and harmless probes that were refused; never changes the exit status.
     pub suppressed: Vec<Suppression>,
+}
+
+/// A repository in the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryEntry {
+    /// Identifier in the plan.
+    pub id: String,
+    /// Scheme, host and port that answered for it.
+    pub origins: Vec<String>,
+    /// Artifacts released from it.
+    pub artifacts: u64,
 }
 
 /// A control in the summary.
@@ -145,10 +150,8 @@ impl Summary {
             None => (None, None),
         };
         let assessment = &outcome.assessment;
-        let mut repositories = BTreeMap::new();
         let mut anchors = BTreeMap::new();
         for released in &index.released {
-            *repositories.entry(released.repository.clone()).or_default() += 1;
             *anchors
                 .entry(anchor(released.anchor).to_owned())
                 .or_default() += 1;
@@ -165,7 +168,7 @@ impl Summary {
             manager_exit_code: code,
             manager_signal: signal,
             components: index.purls().len() as u64,
-            repositories,
+            repositories: repositories(index),
             anchors,
             interpretation: assessment.interpretation.clone(),
             controls: assessment.controls.iter().map(entry).collect(),
@@ -179,12 +182,29 @@ impl Summary {
 
     /// Whether violations and exit status agree.
     pub fn is_consistent(&self) -> bool {
-        let refused = matches!(
-            self.exit_code,
-            crate::diag::REFUSED | crate::diag::REFUSED_BEFORE_START
-        );
+        let refused = matches!(self.exit_code, REFUSED | REFUSED_BEFORE_START);
         refused != self.violations.is_empty()
     }
+}
+
+fn repositories(index: &Index<'_>) -> Vec<RepositoryEntry> {
+    let mut artifacts: BTreeMap<&str, u64> = BTreeMap::new();
+    for released in &index.released {
+        *artifacts.entry(&released.repository).or_default() += 1;
+    }
+    artifacts
+        .into_iter()
+        .map(|(id, artifacts)| RepositoryEntry {
+            id: id.to_owned(),
+            origins: index
+                .repositories
+                .iter()
+                .filter(|(_, ids)| ids.contains(id))
+                .map(|(origin, _)| origin.clone())
+                .collect(),
+            artifacts,
+        })
+        .collect()
 }
 
 fn entry(verdict: &ControlVerdict) -> ControlEntry {
@@ -256,112 +276,54 @@ pub(super) const fn anchor(anchor: Anchor) -> &'static str {
     }
 }
 
-/// The lines for a person at the end of a run; findings were shown when they happened.
-pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
-    let mut lines = Vec::new();
-    lines.extend(verified(summary));
-    lines.extend(not_run(summary));
-    if summary.suppressed.iter().any(is_own) {
-        lines.push(
-            "hint: the project's own scripts can be run without v4run, after the install".into(),
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::fixture::{healthy, outcome};
+    use super::*;
+    use crate::diag::decide;
+    use crate::model::{Assessment, Event};
+
+    /// The summary of a run without verdicts.
+    pub(in super::super) fn summarised(
+        events: &[Event],
+        change: impl FnOnce(&mut Outcome),
+    ) -> Summary {
+        let mut outcome = outcome(Assessment {
+            interpretation: "v4run-1".into(),
+            controls: Vec::new(),
+            levels: Vec::new(),
+            components: 0,
+        });
+        change(&mut outcome);
+        let index = Index::new(events);
+        let findings = index.findings.iter().copied();
+        let exit = decide(findings, outcome.status, outcome.before_start);
+        Summary::new(&index, &outcome, exit)
+    }
+
+    #[test]
+    fn a_reserved_number_of_the_manager_is_no_violation() {
+        let summary = summarised(&healthy(), |outcome| {
+            outcome.status = Some(ManagerStatus::Exited(120));
+        });
+        assert!(summary.is_consistent());
+        assert_eq!(
+            (summary.exit_code, summary.manager_exit_code),
+            (1, Some(120))
         );
     }
-    if !summary.violations.is_empty() {
-        let count = summary.violations.len();
-        lines.push(format!(
-            "refused: {}, named above and in the record",
-            things(count, "thing")
-        ));
-    }
-    if let Some(level) = summary.level {
-        lines.push(format!("assessed against SCVS 1.0 V4: {level}"));
-    }
-    lines.push(format!("record: {}", directory.display()));
-    lines
-        .iter()
-        .map(|line| match line.strip_prefix("hint: ") {
-            Some(hint) => format!("hint: {}", sanitize(hint)),
-            None => format!("v4run: {}", sanitize(line)),
-        })
-        .collect()
-}
 
-fn verified(summary: &Summary) -> Option<String> {
-    let artifacts: u64 = summary.repositories.values().sum();
-    if artifacts == 0 {
-        return None;
-    }
-    let places: Vec<&str> = summary.repositories.keys().map(String::as_str).collect();
-    let anchors: Vec<String> = summary
-        .anchors
-        .iter()
-        .map(|(name, count)| format!("{count} by {name}"))
-        .collect();
-    Some(format!(
-        "{artifacts} artifacts from {} verified before use ({}); {} installed",
-        places.join(", "),
-        anchors.join(", "),
-        things(
-            usize::try_from(summary.components).unwrap_or(usize::MAX),
-            "component"
-        ),
-    ))
-}
-
-fn is_own(suppression: &Suppression) -> bool {
-    matches!(suppression, Suppression::Script { path, .. } if path.is_empty())
-}
-
-fn not_run(summary: &Summary) -> Option<String> {
-    let mut packages: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    let mut own = BTreeSet::new();
-    for suppression in &summary.suppressed {
-        let Suppression::Script {
-            name,
-            version,
-            path,
-            script,
-            ..
-        } = suppression
-        else {
-            continue;
-        };
-        if path.is_empty() {
-            own.insert(script.as_str());
-        } else {
-            packages
-                .entry(format!("{name}@{version}"))
-                .or_default()
-                .insert(script);
-        }
-    }
-    if packages.is_empty() && own.is_empty() {
-        return None;
-    }
-    let mut parts: Vec<String> = packages
-        .iter()
-        .take(NAMED)
-        .map(|(name, scripts)| {
-            format!(
-                "{name} ({})",
-                scripts.iter().copied().collect::<Vec<_>>().join(", ")
-            )
-        })
-        .collect();
-    if packages.len() > NAMED {
-        parts.push(format!("{} more", packages.len() - NAMED));
-    }
-    if !own.is_empty() {
-        let scripts: Vec<&str> = own.into_iter().collect();
-        parts.push(format!("the project's own {}", scripts.join(", ")));
-    }
-    Some(format!("install scripts not run: {}", parts.join(", ")))
-}
-
-fn things(count: usize, name: &str) -> String {
-    if count == 1 {
-        format!("1 {name}")
-    } else {
-        format!("{count} {name}s")
+    #[test]
+    fn probes_are_suppressed_and_failures_are_findings() {
+        let probe = Finding::new(Code::SuppressedProbe, "uv_interface", "harmless");
+        let failure = Finding::new(Code::UpstreamFailed, "registry", "timed out");
+        let mut events = vec![Event::Found(probe.clone()), Event::Found(probe)];
+        events.push(Event::Found(failure));
+        let summary = summarised(&events, |_outcome| {});
+        assert_eq!((summary.suppressed.len(), summary.findings.len()), (1, 1));
+        assert_eq!(summary.findings[0].severity, "failed");
+        assert_eq!(summary.exit_code, 0);
+        let text = serde_json::to_string(&summary).unwrap();
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
     }
 }

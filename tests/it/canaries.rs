@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use v4run::sandbox::canary;
 
-use crate::run::binary;
+use crate::run::v4run as binary;
 
 /// What only a privileged user, or a kernel without an outer filter, may do at all: the bare attempt
 /// fails there, and the case says nothing on that machine.
@@ -47,8 +47,11 @@ fn every_canary_fires_bare() {
     for canary in canary::ALL {
         let results = inside.join(canary::RESULTS);
         let _ = std::fs::remove_file(&results);
-        let mut bystander =
-            Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let mut bystander = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let output = Command::new(binary())
             .arg(canary::ARGUMENT)
             .args([&inside, &outside])
@@ -65,14 +68,25 @@ fn every_canary_fires_bare() {
             invalid.push(canary.name);
             continue;
         }
-        assert!(fired, "{} did not fire bare: {said:?} {output:?}", canary.name);
+        assert!(
+            fired,
+            "{} did not fire bare: {said:?} {output:?}",
+            canary.name
+        );
     }
-    println!("fired bare: {} of {}; not valid here: {invalid:?}", canary::ALL.len() - invalid.len(), canary::ALL.len());
+    println!(
+        "fired bare: {} of {}; not valid here: {invalid:?}",
+        canary::ALL.len() - invalid.len(),
+        canary::ALL.len()
+    );
 }
 
 #[test]
 fn doctor_finds_every_canary_refused() {
-    let output = Command::new(binary()).args(["doctor", "--format", "json"]).output().unwrap();
+    let output = Command::new(binary())
+        .args(["doctor", "--format", "json"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let diagnosis: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let refused = diagnosis["refused"].as_array().unwrap();
@@ -85,7 +99,10 @@ fn doctor_finds_every_canary_refused() {
 
 #[test]
 fn doctor_says_one_line_in_ci() {
-    let output = Command::new(binary()).args(["doctor", "--ci"]).output().unwrap();
+    let output = Command::new(binary())
+        .args(["doctor", "--ci"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");

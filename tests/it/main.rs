@@ -11,6 +11,7 @@
 mod artifacts;
 mod attack;
 mod bad_input;
+mod canaries;
 mod code;
 mod commands;
 mod concurrency;

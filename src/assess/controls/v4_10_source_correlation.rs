@@ -4,9 +4,7 @@
 //! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
 //! SCVS 1.0, chapter V4, control 4.10.
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
 /// Control 4.10.

@@ -6,9 +6,8 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
+use crate::assess::verdict::things;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{Anchor, ControlId, Level, Status, Subject};
 
 /// Control 4.13.
@@ -60,8 +59,9 @@ impl Control for RemoteIntegrity {
         Verdict::new(
             Status::Enforced,
             format!(
-                "{total} artifacts were released after their digest matched: {lockfile} promised \
-                 by the lockfile, {index} by the index only, {policy} by policy"
+                "{} released after the digest matched: {lockfile} promised by the lockfile, \
+                 {index} by the index only, {policy} by policy",
+                things(total, "artifact")
             ),
         )
         .count("released", total)

@@ -6,9 +6,9 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
+use crate::assess::verdict::things;
+use crate::assess::views::retained;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Decision, Level, Status, Subject};
 
 /// Control 4.14.
@@ -50,18 +50,15 @@ impl Control for FileIntegrity {
             .filter(|call| call.decision == Decision::Allowed)
             .filter_map(|call| Some((call.subject, call.digest?)))
             .collect();
-        let retained = evidence
-            .index
-            .packages
-            .iter()
-            .filter(|package| package.retained)
-            .count();
+        let retained = retained(&evidence.index);
         let count = handed.len();
         let verdict = if count == 0 {
             Verdict::new(Status::NotApplicable, "no artifact file was opened")
         } else {
-            let detail =
-                format!("{count} artifact files were hashed, matched and handed out sealed");
+            let detail = format!(
+                "{} hashed, matched and handed out sealed",
+                things(count, "artifact file")
+            );
             let rows: Vec<_> = handed
                 .iter()
                 .map(|(path, digest)| json!({"path": path, "digest": digest}))

@@ -5,10 +5,8 @@
 //! is for a probe, so that the whole is observed at best.
 //! SCVS 1.0, chapter V4, control 4.15.
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
 use crate::assess::transport::hosts;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Status, Subject};
 
 /// Control 4.15.

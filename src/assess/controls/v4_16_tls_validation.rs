@@ -5,10 +5,9 @@
 //! intercepting proxy looks like that.
 //! SCVS 1.0, chapter V4, control 4.16.
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
 use crate::assess::transport::hosts;
+use crate::assess::verdict::things;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{AnchorClass, ControlId, Level, Status, Subject};
 
 /// Control 4.16.
@@ -63,7 +62,10 @@ impl Control for TlsValidation {
         } else {
             Status::Verified
         };
-        let mut detail = format!("{count} connections, every chain verified before use");
+        let mut detail = format!(
+            "{}, every chain verified before use",
+            things(count, "connection")
+        );
         if private > 0 {
             detail.push_str(&format!(
                 "; {private} ended at an anchor that only this machine or user trusts"

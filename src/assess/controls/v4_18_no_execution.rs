@@ -7,9 +7,8 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
+use crate::assess::verdict::things;
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Decision, Level, Status, Subject};
 
 /// Control 4.18.
@@ -71,9 +70,9 @@ impl Control for NoExecution {
             1 => Verdict::new(
                 Status::Enforced,
                 format!(
-                    "one program was started, the package manager's own; {} other starts were \
-                     refused, {suppressed} install scripts were not run",
-                    denied.len()
+                    "one program was started, the package manager's own; {} refused, {} not run",
+                    things(denied.len(), "other start"),
+                    things(suppressed, "install script")
                 ),
             ),
             0 => Verdict::unknown("the start of the package manager is not recorded"),

@@ -6,10 +6,9 @@
 
 use serde_json::json;
 
-use crate::assess::Control;
-use crate::assess::Evidence;
-use crate::assess::Verdict;
-use crate::assess::views::compare;
+use crate::assess::verdict::things;
+use crate::assess::views::{compare, retained};
+use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Status, Subject};
 
 /// Control 4.19.
@@ -50,6 +49,7 @@ impl Control for InstallRecord {
         }
         let differences = compare(index);
         let packages = index.packages.len();
+        let retained = retained(index);
         let rows = json!({
             "released": index.released.len(),
             "installed": packages,
@@ -60,8 +60,8 @@ impl Control for InstallRecord {
             Verdict::new(
                 Status::Violated,
                 format!(
-                    "{} differences between the three views of the install",
-                    differences.len()
+                    "{} between the three views of the install",
+                    things(differences.len(), "difference")
                 ),
             )
         } else if packages == 0 {
@@ -69,14 +69,27 @@ impl Control for InstallRecord {
         } else if !index.manager_succeeded() {
             Verdict::unknown("the package manager did not finish the install")
         } else {
-            let detail =
-                format!("{packages} installed packages: proxy, package manager and disk agree");
-            Verdict::new(Status::Enforced, detail)
+            // What was there before has two views only.
+            let status = if retained == 0 {
+                Status::Enforced
+            } else {
+                Status::Observed
+            };
+            let mut detail = format!(
+                "{}: proxy, package manager and disk agree",
+                things(packages - retained, "installed package")
+            );
+            if retained > 0 {
+                detail.push_str(&format!("; {retained} more were there before the run"));
+            }
+            Verdict::new(status, detail)
         };
         verdict
             .count("installed", packages)
             .count("released", index.released.len())
             .count("differences", differences.len())
+            .count("retained", retained)
+            .restrict(retained > 0, format!("retained {retained}"))
             .share(packages.saturating_sub(differences.len()), packages)
             .resting_on(rows)
     }

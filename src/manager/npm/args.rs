@@ -49,7 +49,7 @@ impl Flag {
         match &self.value {
             Value::Bool(true) if !self.known => format!("--{}", self.key),
             Value::Bool(false) if !self.known => format!("--no-{}", self.key),
-            value => format!("--{}={}", self.key, value.text()),
+            value @ (Value::Bool(_) | Value::Text(_)) => format!("--{}={}", self.key, value.text()),
         }
     }
 }
@@ -71,15 +71,6 @@ impl Parsed {
             .rev()
             .find(|flag| flag.key == key)
             .map(|flag| flag.value.text())
-    }
-
-    /// All values of an option.
-    pub(super) fn all(&self, key: &str) -> Vec<&str> {
-        self.flags
-            .iter()
-            .filter(|flag| flag.key == key)
-            .map(|flag| flag.value.text())
-            .collect()
     }
 
     /// Whether the last word on a switch is yes.
@@ -114,9 +105,8 @@ pub(super) fn parse(arguments: &[String], grammar: &Grammar) -> Parsed {
             }
             None => (word, false),
         };
-        if let Some(expansion) = names.expand(head.trim_start_matches('-'))
-            && expansion.first() != Some(&head)
-        {
+        let expansion = names.expand(head.trim_start_matches('-'));
+        if let Some(expansion) = expansion.filter(|words| words.first() != Some(&head)) {
             queue.extend(expansion.into_iter().rev());
             continue;
         }

@@ -331,7 +331,7 @@ pub(super) fn listing(url: &Url) -> String {
         base.set_path("/");
     }
     let base = redact_url(&base);
-    format!("if it is to be trusted, add to v4run.toml: [[repositories]] url = \"{base}\"")
+    format!("if it is to be trusted, add to v4run.toml: repositories = [{{ url = \"{base}\" }}]")
 }
 
 /// A specification without user, password and query.

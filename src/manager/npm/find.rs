@@ -111,9 +111,7 @@ impl Search<'_> {
     fn candidate(&self, path: &Path, looked: &mut Vec<String>) -> Option<Candidate> {
         std::fs::symlink_metadata(path).ok()?;
         let mut note = |why: &str| looked.push(format!("{}: {why}", path.display()));
-        let Some(directory) = path.parent() else {
-            return None;
-        };
+        let directory = path.parent()?;
         if let Some(why) = self.unsafe_place(directory) {
             note(why);
             return None;

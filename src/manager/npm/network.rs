@@ -165,7 +165,7 @@ fn choose(config: &Config, key: &str, named: &[Named], findings: &mut Vec<Findin
                 "`{key}` names {shown}, which neither your configuration nor a policy lists"
             );
             let hint = format!(
-                "if it is to be trusted, add to v4run.toml: [[repositories]] url = \"{shown}\""
+                "if it is to be trusted, add to v4run.toml: repositories = [{{ url = \"{shown}\" }}]"
             );
             findings.push(
                 Finding::new(Code::RegistryNotAllowed, &setting.place, message).with_hint(hint),

@@ -52,6 +52,8 @@ pub(super) struct Grounds<'a> {
     pub(super) npm: &'a Path,
     /// The project, unless the run is about the global tree.
     pub(super) project: Option<&'a Path>,
+    /// The global tree, when the run is about it.
+    pub(super) global: Option<&'a Path>,
     /// The caller's home directory.
     pub(super) home: Option<&'a Path>,
     /// Workspaces.
@@ -142,7 +144,11 @@ impl Grounds<'_> {
     /// the parts that npm needs: the rest is the user's.
     fn readable(&self) -> Vec<(PathBuf, &'static str)> {
         let Some(project) = self.project else {
-            return Vec::new();
+            let tree = self.global.filter(|tree| tree.is_dir());
+            return tree
+                .map(|tree| (tree.to_path_buf(), "global packages"))
+                .into_iter()
+                .collect();
         };
         if !self.is_broad(project) {
             return vec![(project.to_path_buf(), "the project")];

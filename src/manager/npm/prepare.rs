@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 
 use super::args::{self, Parsed};
 use super::check::{self, Checker, Promises};
-use super::config::{Config, Origin, Surroundings};
+use super::config::{Config, Surroundings};
 use super::find::{Runtime, Search};
 use super::lockfile::{self, Lock};
-use super::manifest::{Manifest, PROJECT_HOOKS};
+use super::manifest::Manifest;
 use super::network::{self, Places};
-use super::plan::{Grounds, Writes};
 use super::project::{self, Location};
 use super::subcommand::Task;
 use super::{definitions, spec};
-use crate::manager::{Prepared, Project, Promotion, Refusal, Request, read};
-use crate::model::{Code, Event, FileGuard, Finding, Launch, Network, Severity, Tool, View};
-use crate::profile::{Does, Profile, Writes as Scope};
+use crate::manager::{Prepared, Refusal, Request, read};
+use crate::model::{Code, Event, Finding, Severity};
+use crate::profile::{Does, Profile};
+
+mod launch;
+#[cfg(test)]
+mod tests;
 
 /// Everything that is known before the plan is written down.
 struct Facts<'a> {
@@ -35,6 +38,8 @@ struct Facts<'a> {
     places: Places,
     manifest: Option<Manifest>,
     workspaces: Vec<PathBuf>,
+    /// Other directories of the project that are linked into the tree and may get one of their own.
+    directories: Vec<PathBuf>,
     lock: Option<Lock>,
     promises: Promises,
     events: Vec<Event>,
@@ -95,6 +100,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         places,
         manifest: None,
         workspaces: Vec::new(),
+        directories: Vec::new(),
         lock: None,
         promises: Promises::default(),
         events,
@@ -119,9 +125,9 @@ fn is_global(parsed: &Parsed, request: &Request<'_>) -> bool {
         let hits = request.environment.iter().filter_map(|(key, value)| {
             Some((key.to_str()?, value.to_str()?)).filter(|(_, value)| !value.is_empty())
         });
-        hits.filter(|(key, _)| key.eq_ignore_ascii_case(name))
+        hits.rev()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.to_owned())
-            .last()
     };
     let global = parsed
         .last("global")
@@ -148,6 +154,35 @@ fn stop_on(findings: &[Finding], events: &mut Vec<Event>) -> Result<(), Refusal>
     })
 }
 
+/// Directories of the project, other than installed packages, that are linked into the tree.
+fn linked(root: &Path, lock: Option<&Lock>, manifests: &[(PathBuf, Manifest)]) -> Vec<PathBuf> {
+    let stated = manifests.iter().flat_map(|(from, manifest)| {
+        let values = manifest
+            .dependencies
+            .iter()
+            .map(|(_, _, value)| spec::of_value(value));
+        values.filter_map(move |kind| match kind {
+            spec::Spec::Directory(path) => Some(project::resolve(from, &path)),
+            spec::Spec::Registry
+            | spec::Spec::Alias(_)
+            | spec::Spec::File(_)
+            | spec::Spec::Git
+            | spec::Spec::Remote
+            | spec::Spec::Unknown => None,
+        })
+    });
+    let links = lock
+        .into_iter()
+        .flat_map(|lock| lock.packages.values())
+        .filter(|entry| entry.link);
+    let links = links.filter_map(|entry| Some(project::resolve(root, entry.resolved.as_deref()?)));
+    let all = stated
+        .chain(links)
+        .filter(|path| path != root && path.is_dir());
+    all.filter(|path| project::lies_inside(root, path))
+        .collect()
+}
+
 impl<'a> Facts<'a> {
     /// Reads and checks manifests and lockfile, as far as the task depends on them.
     fn with_project(mut self) -> Result<Self, Refusal> {
@@ -162,12 +197,15 @@ impl<'a> Facts<'a> {
         if self.global {
             return self.with_words(&[]);
         }
-        let mut findings = project::check(&root, &[]);
+        let mut findings = Vec::new();
         let mut manifests = Vec::new();
-        if self.task.installs() || self.task.does == Does::Read {
+        if self.task.installs() {
             self.manifest = project::read_manifest(&root)?;
+        } else if self.task.does == Does::Read {
+            // A command that only prints says itself what it cannot read.
+            self.manifest = project::read_manifest(&root).ok().flatten();
         }
-        if let Some(manifest) = &self.manifest {
+        if let Some(manifest) = self.manifest.as_ref().filter(|_| self.task.installs()) {
             self.workspaces = project::workspaces(&root, manifest)?;
             manifests.push((root.clone(), manifest.clone()));
         }
@@ -190,13 +228,19 @@ impl<'a> Facts<'a> {
         self.with_words(&manifests)
     }
 
+    /// Whether npm reads and writes a lockfile.
+    fn uses_lock(&self) -> bool {
+        let keys = ["package-lock", "shrinkwrap"];
+        let off = keys
+            .iter()
+            .any(|key| self.config.passed(key) == Some("false"));
+        self.task.name == "ci" || !off
+    }
+
     /// Reads the lockfile when npm will.
     fn read_lock(&mut self) -> Result<(), Refusal> {
         let clean = self.task.name == "ci";
-        let off = ["package-lock", "shrinkwrap"]
-            .iter()
-            .any(|key| self.config.passed(key) == Some("false"));
-        if off && !clean {
+        if !self.uses_lock() {
             return Ok(());
         }
         self.lock = lockfile::load(&self.location.root)?;
@@ -252,6 +296,7 @@ impl<'a> Facts<'a> {
                 findings.extend(checker.manifest(manifest, directory, &self.promises));
             }
         }
+        self.directories = linked(&self.location.root, self.lock.as_ref(), manifests);
         let adds = matches!(self.task.name.as_str(), "install" | "update") && self.task.installs();
         for word in self.task.words.iter().filter(|_| adds) {
             let kind = spec::of_argument(word);
@@ -260,13 +305,16 @@ impl<'a> Facts<'a> {
                 findings.push(Finding::new(Code::DependencyRefused, word, message));
                 continue;
             }
-            findings.extend(checker.specification(
-                &kind,
-                word,
-                &self.request.directory,
-                &self.promises,
-                word,
-            ));
+            // npm takes a relative path from the project's root, a shell user from where he stands.
+            let places = [&self.request.directory, &self.location.root];
+            let check =
+                |from: &&PathBuf| checker.specification(&kind, word, from, &self.promises, word);
+            findings.extend(places.iter().find_map(check));
+            if let spec::Spec::Directory(path) = &kind {
+                let found = places.map(|from| project::resolve(from, path));
+                let own = |path: &PathBuf| path.is_dir() && *path != self.location.root;
+                self.directories.extend(found.into_iter().filter(own));
+            }
         }
         if self.global && adds && self.task.words.is_empty() {
             let message = "would link the working directory into the global tree";
@@ -280,417 +328,4 @@ impl<'a> Facts<'a> {
         stop_on(&check::bounded(findings, &root), &mut self.events)?;
         Ok(self)
     }
-
-    fn is_dry(&self) -> bool {
-        ["dry-run", "package-lock-only"]
-            .iter()
-            .any(|key| self.config.passed(key) == Some("true"))
-    }
-
-    /// Whether advisories are asked for, as npm would.
-    fn audits(&self) -> bool {
-        self.task.name == "audit" || self.config.passed("audit") != Some("false")
-    }
-
-    /// Writes the plan down.
-    fn plan(mut self) -> Result<Prepared, Refusal> {
-        let (anchors, notes) = network::anchors(
-            &self.config,
-            &self.request.directory,
-            self.request.home.as_deref(),
-        );
-        self.events.extend(notes.into_iter().map(Event::Found));
-        let writes = self.writes();
-        let npm = self.npm_to_run(&writes)?;
-        let project = (!self.global).then_some(self.location.root.as_path());
-        let (rules, runtime_roots) = Grounds {
-            profile: &self.profile,
-            runtime: &self.runtime,
-            private: self.request.private,
-            npm: &npm,
-            project,
-            home: self.request.home.as_deref(),
-            workspaces: &self.workspaces,
-            writes: &writes,
-        }
-        .rules();
-        let (home, empty) = self.write_configuration()?;
-        let promotions = self.promotions()?;
-        let mut arguments = vec![self.runtime.node.clone().into_os_string()];
-        arguments.push(npm.join("bin/npm-cli.js").into_os_string());
-        arguments.extend(self.command_line().into_iter().map(OsString::from));
-        let launch = Launch {
-            executable: self.runtime.node.clone().into_os_string(),
-            arguments,
-            environment: self.environment(&home, &empty),
-            directory: self.request.directory.clone().into_os_string(),
-            rules,
-        };
-        let files = self.guard(runtime_roots)?;
-        let (upstream_proxy, no_proxy) = network::way_out(&self.config, self.request.environment);
-        let network = Network {
-            protocol: self.profile.protocol.clone(),
-            token: self.request.token.clone(),
-            repositories: self.places.repositories.clone(),
-            extra_anchors: anchors,
-            expected: std::mem::take(&mut self.promises.expected),
-            audit: self.audits(),
-            upstream_proxy,
-            no_proxy,
-            store: OsString::new(),
-            run: String::new(),
-        };
-        self.suppressed();
-        Ok(Prepared {
-            launch,
-            files,
-            network,
-            tools: self.tools(),
-            seeds: writes.seeds(),
-            promotions,
-            project: self.identity(),
-            installs: self.task.installs() && !self.is_dry(),
-            events: self.events,
-        })
-    }
-
-    /// What the task changes.
-    fn writes(&self) -> Writes {
-        let mut writes = Writes::default();
-        if !self.task.installs() {
-            return writes;
-        }
-        if self.global {
-            let prefix = &self.config.prefix;
-            for (path, why) in [
-                ("lib/node_modules", "global packages"),
-                ("bin", "links to the programs of global packages"),
-                ("share/man", "links to the manuals of global packages"),
-            ] {
-                writes.directories.push((prefix.join(path), why));
-            }
-            return writes;
-        }
-        let root = &self.location.root;
-        let places = std::iter::once(root).chain(&self.workspaces);
-        let trees = places.map(|place| (place.join("node_modules"), "installed packages"));
-        writes.directories.extend(trees);
-        if self.task.writes == Scope::Project {
-            writes.files = self.written_files();
-        }
-        writes
-    }
-
-    /// Manifests and lockfiles that the task changes.
-    fn written_files(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
-        let root = &self.location.root;
-        let mut files = vec![(root.join("package.json"), Some(b"{}".to_vec()))];
-        let shrinkwrap = root.join("npm-shrinkwrap.json");
-        if shrinkwrap.is_file() {
-            files.push((shrinkwrap, None));
-        } else {
-            let name = root
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
-            let value = serde_json::json!({
-                "name": name.unwrap_or_default(),
-                "lockfileVersion": 3,
-                "requires": true,
-                "packages": {},
-            });
-            let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-            files.push((
-                root.join("package-lock.json"),
-                Some(format!("{text}\n").into_bytes()),
-            ));
-        }
-        let yarn = root.join("yarn.lock");
-        if yarn.is_file() {
-            files.push((yarn, None));
-        }
-        files.extend(
-            self.workspaces
-                .iter()
-                .map(|place| (place.join("package.json"), None)),
-        );
-        files
-    }
-
-    /// npm's package as it is run. A run that writes to the tree that npm lies in runs a copy: code
-    /// that runs must not be writable.
-    fn npm_to_run(&self, writes: &Writes) -> Result<PathBuf, Finding> {
-        let npm = &self.runtime.npm;
-        let inside = |path: &Path| path.canonicalize().is_ok_and(|path| npm.starts_with(path));
-        if !writes.directories.iter().any(|(path, _)| inside(path)) {
-            return Ok(npm.clone());
-        }
-        let copy = self.request.private.config.join("npm");
-        super::tree::copy(npm, &copy).map_err(|error| {
-            let message = format!("npm cannot be copied to a private directory: {error}");
-            Finding::new(
-                Code::SandboxUnenforceable,
-                npm.display().to_string(),
-                message,
-            )
-        })?;
-        Ok(copy)
-    }
-
-    /// Writes the configuration that npm is shown. npm insists on two different files.
-    fn write_configuration(&self) -> Result<(PathBuf, PathBuf), Finding> {
-        let directory = &self.request.private.config;
-        let (user, global) = (directory.join("user.npmrc"), directory.join("global.npmrc"));
-        let text = self.config.user_file(&self.places.registries.scopes);
-        for (path, text) in [(&user, text.as_str()), (&global, "")] {
-            std::fs::write(path, text).map_err(|error| {
-                let message = format!("npm's configuration cannot be written: {error}");
-                Finding::new(
-                    Code::SandboxUnenforceable,
-                    path.display().to_string(),
-                    message,
-                )
-            })?;
-        }
-        Ok((user, global))
-    }
-
-    /// Subcommand, the user's options that were handed on, v4run's own, then the words.
-    fn command_line(&self) -> Vec<String> {
-        let mut line = Vec::new();
-        if !self.task.name.is_empty() {
-            line.push(self.task.name.clone());
-        }
-        line.extend(self.config.foreign.iter().cloned());
-        for setting in self
-            .config
-            .passed
-            .iter()
-            .filter(|s| s.origin == Origin::Cli)
-        {
-            line.push(format!("--{}={}", setting.key, setting.value));
-        }
-        line.extend(self.fixed());
-        if !self.task.words.is_empty() {
-            line.push("--".to_owned());
-            line.extend(self.task.words.iter().cloned());
-        }
-        line
-    }
-
-    /// v4run's own options. Options that this npm does not define would only draw a warning.
-    fn fixed(&self) -> Vec<String> {
-        let known = definitions::text(&self.runtime.npm).unwrap_or_default();
-        let mut options = vec![
-            ("ignore-scripts", "true".to_owned()),
-            ("allow-git", "none".to_owned()),
-            ("strict-ssl", "true".to_owned()),
-            ("registry", self.places.registries.default.to_string()),
-            ("audit", self.audits().to_string()),
-            ("fund", "false".to_owned()),
-            ("update-notifier", "false".to_owned()),
-            ("fetch-retries", "0".to_owned()),
-            ("offline", "false".to_owned()),
-            ("browser", "false".to_owned()),
-            ("logs-max", "0".to_owned()),
-            ("cache", text_of(&self.request.private.cache)),
-        ];
-        if self.task.does == Does::Pack {
-            options.push(("pack-destination", text_of(&self.pack_directory())));
-        }
-        if self.global {
-            options.push(("global", "true".to_owned()));
-            options.push(("prefix", text_of(&self.config.prefix)));
-        } else if self.parsed.last("prefix").is_some() {
-            options.push(("prefix", text_of(&self.location.root)));
-        }
-        let defined = |key: &str| known.is_empty() || definitions::defines(&known, key);
-        options.retain(|(key, _)| defined(key));
-        options
-            .into_iter()
-            .map(|(key, value)| format!("--{key}={value}"))
-            .collect()
-    }
-
-    fn environment(&self, user: &Path, global: &Path) -> Vec<(OsString, OsString)> {
-        let request = self.request;
-        let private = request.private;
-        let proxy = format!(
-            "http://v4run:{}@127.0.0.1:{}",
-            request.token.expose(),
-            request.proxy_port
-        );
-        let authority = private.certificate().into_os_string();
-        let mut environment: Vec<(OsString, OsString)> = Vec::new();
-        let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
-            environment.push((OsString::from(name), value.as_ref().to_owned()));
-        };
-        let node = self.runtime.node.parent().unwrap_or(Path::new("/usr/bin"));
-        set("PATH", &node);
-        set("HOME", &private.home);
-        set("TMPDIR", &private.tmp);
-        for (name, value) in request.environment {
-            if name.to_str().is_some_and(|name| self.profile.passes(name)) {
-                set(&name.to_string_lossy(), value);
-            }
-        }
-        for name in [
-            "HTTPS_PROXY",
-            "https_proxy",
-            "npm_config_https_proxy",
-            "npm_config_proxy",
-        ] {
-            set(name, &proxy);
-        }
-        set("npm_config_noproxy", &"v4run.invalid");
-        set("NODE_EXTRA_CA_CERTS", &authority);
-        set("npm_config_cafile", &authority);
-        set("npm_config_strict_ssl", &"true");
-        set("npm_config_ignore_scripts", &"true");
-        set("npm_config_update_notifier", &"false");
-        set("npm_config_cache", &private.cache);
-        set("npm_config_logs_dir", &private.cache.join("_logs"));
-        set("npm_config_userconfig", &user);
-        set("npm_config_globalconfig", &global);
-        if !self.global {
-            // Where npm looks for global packages stays what it is for the caller.
-            set("npm_config_prefix", &self.config.prefix);
-        }
-        for setting in self
-            .config
-            .passed
-            .iter()
-            .filter(|s| s.origin == Origin::Environment)
-        {
-            set(
-                &format!("npm_config_{}", setting.key.replace('-', "_")),
-                &setting.value,
-            );
-        }
-        environment
-    }
-
-    fn guard(&self, runtime_roots: Vec<OsString>) -> Result<FileGuard, Finding> {
-        let magic = self.profile.magic().map_err(|error| {
-            Finding::new(Code::Internal, "profiles/npm.toml", error.to_string())
-        })?;
-        let mut views = Vec::new();
-        if let Some((path, _)) = &self.config.project_file {
-            let content = self.config.project_text().into_bytes();
-            views.push(View {
-                path: path.clone().into_os_string(),
-                content,
-            });
-        }
-        if let Some(lock) = self
-            .lock
-            .as_ref()
-            .filter(|_| self.task.writes == Scope::Tree)
-        {
-            // What was checked is what npm reads, whoever changes the file meanwhile.
-            let path = lock
-                .path
-                .canonicalize()
-                .unwrap_or_else(|_error| lock.path.clone());
-            views.push(View {
-                path: path.into_os_string(),
-                content: lock.bytes.clone(),
-            });
-        }
-        Ok(FileGuard {
-            pinned: Vec::new(),
-            runtime_roots,
-            artifact_names: self.profile.artifacts.names.clone(),
-            artifact_magic: magic,
-            views,
-            known: self
-                .promises
-                .archives
-                .iter()
-                .map(|(_, integrity)| integrity.clone())
-                .collect(),
-            probes: self.profile.probes.clone(),
-        })
-    }
-
-    fn pack_directory(&self) -> PathBuf {
-        self.request.private.tmp.join("pack")
-    }
-
-    /// Where packed files go after success.
-    fn promotions(&self) -> Result<Vec<Promotion>, Finding> {
-        if self.task.does != Does::Pack || self.is_dry() {
-            return Ok(Vec::new());
-        }
-        let from = self.pack_directory();
-        let stated = self
-            .config
-            .taken("pack-destination")
-            .map(|setting| setting.value.as_str());
-        let to = self.request.directory.join(stated.unwrap_or("."));
-        std::fs::create_dir_all(&from).map_err(|error| {
-            let message = format!("cannot be made: {error}");
-            Finding::new(
-                Code::SandboxUnenforceable,
-                from.display().to_string(),
-                message,
-            )
-        })?;
-        Ok(vec![Promotion { from, to }])
-    }
-
-    fn tools(&self) -> Vec<Tool> {
-        let tool = |name: &str, version: &Option<String>, path: &Path| Tool {
-            name: name.to_owned(),
-            version: version.clone(),
-            path: path.display().to_string(),
-            sha256: None,
-        };
-        vec![
-            tool("npm", &self.runtime.version, &self.runtime.script()),
-            tool("node", &self.runtime.node_version, &self.runtime.node),
-        ]
-    }
-
-    fn identity(&self) -> Project {
-        if self.global {
-            return Project {
-                root: self.config.prefix.join("lib"),
-                name: None,
-                version: None,
-            };
-        }
-        let manifest = self.manifest.as_ref();
-        Project {
-            root: self.location.root.clone(),
-            name: manifest.and_then(|manifest| manifest.name.clone()),
-            version: manifest.and_then(|manifest| manifest.version.clone()),
-        }
-    }
-
-    /// The project's own hooks, which npm would run after an install without arguments.
-    fn suppressed(&mut self) {
-        let bare =
-            self.task.words.is_empty() && matches!(self.task.name.as_str(), "ci" | "install");
-        let Some(manifest) = self.manifest.as_ref().filter(|_| bare && !self.global) else {
-            return;
-        };
-        let name = manifest.name.clone().unwrap_or_default();
-        let version = manifest.version.clone().unwrap_or_default();
-        let hooks =
-            manifest
-                .hooks(PROJECT_HOOKS)
-                .map(|(script, command)| Event::ScriptSuppressed {
-                    name: name.clone(),
-                    version: version.clone(),
-                    path: String::new(),
-                    script: script.to_owned(),
-                    command: command.to_owned(),
-                });
-        let hooks: Vec<Event> = hooks.collect();
-        self.events.extend(hooks);
-    }
-}
-
-fn text_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

@@ -24,8 +24,6 @@ const DEPTH_LIMIT: usize = 12;
 pub(super) struct Location {
     /// npm's local prefix, canonical.
     pub(super) root: PathBuf,
-    /// The workspace that the working directory lies in, when it is not the root.
-    pub(super) inside: Option<PathBuf>,
 }
 
 /// Finds the project of a working directory (canonical). `prefix` is `--prefix`, `alone` means that
@@ -45,7 +43,7 @@ pub(super) fn locate(
             )
             .with_hint("create the directory first")
         })?;
-        return Ok(Location { root, inside: None });
+        return Ok(Location { root });
     }
     let mut first: Option<&Path> = None;
     for place in directory.ancestors() {
@@ -66,7 +64,6 @@ pub(super) fn locate(
                 if covers() {
                     return Ok(Location {
                         root: place.to_path_buf(),
-                        inside: Some(inner.into()),
                     });
                 }
             }
@@ -75,7 +72,6 @@ pub(super) fn locate(
     }
     Ok(Location {
         root: first.unwrap_or(directory).to_path_buf(),
-        inside: None,
     })
 }
 
@@ -296,10 +292,7 @@ mod tests {
         let all = workspaces(&root, &parsed).unwrap();
         assert_eq!(all, [root.join("packages/a"), root.join("tools/x/y")]);
         let found = locate(&root.join("packages/a"), None, false).unwrap();
-        assert_eq!(
-            (found.root, found.inside),
-            (root.clone(), Some(root.join("packages/a")))
-        );
+        assert_eq!(found.root, root);
         assert_eq!(
             locate(&root.join("packages/no"), None, false).unwrap().root,
             root.join("packages/no")

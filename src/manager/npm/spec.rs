@@ -32,9 +32,11 @@ pub(super) fn of_value(value: &str) -> Spec {
     }
     if let Some(start) = lower.strip_prefix("npm:") {
         let target = value.get(value.len() - start.len()..).unwrap_or_default();
-        return match of_argument(target) {
-            Spec::Registry => Spec::Alias(name_of(target).to_owned()),
-            _ => Spec::Unknown,
+        let plain = of_argument(target) == Spec::Registry;
+        return if plain {
+            Spec::Alias(name_of(target).to_owned())
+        } else {
+            Spec::Unknown
         };
     }
     if lower.starts_with("http:") || lower.starts_with("https:") {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::lockfile::{self, Entry, Lock};
 use super::manifest::{self, Manifest};
-use crate::manager::{Installed, Prepared, Seed, Snapshot, read};
-use crate::model::{Code, Event, Finding, InstalledPackage, Integrity, Script, redact_url};
+use crate::manager::{Installed, Prepared, Snapshot, read};
+use crate::model::{Code, Finding, InstalledPackage, Integrity, Script, redact_url};
 
 /// Packages that a tree may have.
 const PACKAGES: usize = 200_000;
@@ -79,7 +79,7 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
         ));
         None
     });
-    let promised = if follows_lock(prepared) {
+    let promised = if prepared.locked {
         lockfile::load(root).ok().flatten()
     } else {
         None
@@ -104,10 +104,13 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
     let mut direct: BTreeSet<String> = names
         .filter_map(|(_, name, _)| disk.resolve("", name))
         .collect();
+    let workspaces = disk
+        .links
+        .values()
+        .flatten()
+        .filter(|path| !path.contains("node_modules/"));
     direct.extend(
-        disk.links
-            .values()
-            .flatten()
+        workspaces
             .filter(|path| disk.packages.contains_key(*path))
             .cloned(),
     );
@@ -129,18 +132,6 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
         direct: direct.into_iter().collect(),
         findings,
     }
-}
-
-/// Whether the lockfile was read or written by the run, so that it speaks of this tree.
-fn follows_lock(prepared: &Prepared) -> bool {
-    let lock =
-        |name: &str| name.ends_with("package-lock.json") || name.ends_with("npm-shrinkwrap.json");
-    let read = prepared
-        .events
-        .iter()
-        .any(|event| matches!(event, Event::InputRead { name, .. } if lock(name)));
-    let made = |seed: &Seed| matches!(seed, Seed::File(path, _) if lock(&path.to_string_lossy()));
-    read || prepared.seeds.iter().any(made)
 }
 
 impl Disk {
@@ -315,6 +306,7 @@ fn package(
         optional: flag(|entry| entry.optional || entry.dev_optional),
         bundled: flag(|entry| entry.in_bundle),
         retained: before.get(path).is_some_and(|earlier| *earlier == stated),
+        local,
         scripts: scripts(found, local),
         dependencies: dependencies.into_iter().collect(),
         name,
@@ -514,3 +506,6 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The client side of TLS: what is trusted, and how a failure reads.
 //!
-//! [`client_config`] is the only place that makes a client configuration; it takes trust anchors
+//! `client_config` is the only place that makes a client configuration; it takes trust anchors
 //! and nothing else, so there is no switch that turns a check off (control 4.16). [`Trust`] loads
 //! the platform's anchors (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) and adds those of user
 //! or global configuration. [`self_test`] proves before each run that the same configuration
@@ -116,6 +116,10 @@ fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, rustls::Erro
     Ok(config)
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's enums are open; what is not named here reads as the library says it"
+)]
 /// Which check failed, in words, and the remedy where there is one.
 pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
     use rustls::CertificateError;
@@ -135,6 +139,10 @@ pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
             ),
             CertificateError::UnknownIssuer => (
                 "the certificate's issuer is not trusted: unknown issuer".to_owned(),
+                Some(ISSUER),
+            ),
+            CertificateError::BadSignature => (
+                "the certificate is not signed by the trusted issuer that it names".to_owned(),
                 Some(ISSUER),
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
