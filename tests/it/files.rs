@@ -128,12 +128,7 @@ fn f02_the_environment_of_the_caller() {
 #[test]
 fn f02_system_secrets() {
     // Bare only root can read these; the refusal must be the sandbox's for everybody.
-    let targets = [
-        "/etc/shadow",
-        "/proc/1/environ",
-        "/root/.bashrc",
-        "/var/log",
-    ];
+    let targets = ["/etc/shadow", "/proc/1/environ", "/var/log"];
     let attack = r"
         const found = {};
         for (const item of JSON.parse(where.items)) {
