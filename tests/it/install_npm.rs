@@ -387,3 +387,42 @@ fn the_proxy_speaks_http_2_upstream_and_http_1_where_it_must() {
         );
     }
 }
+
+#[test]
+fn a_tree_of_four_hundred_and_fifty_packages_is_the_same() {
+    let registry = Registry::start();
+    let name = |number: usize| match number % 9 {
+        0 => format!("@many/p{number}"),
+        _ => format!("p{number}"),
+    };
+    let mut direct = serde_json::Map::new();
+    for number in 0..450 {
+        let mut package = Package::new(&name(number), "1.0.0")
+            .file("lib/one.js", format!("exports.n = {number};\n").as_bytes())
+            .file("README.md", b"# read me\n");
+        // Every package leads on to the next ones; the first of each group is direct.
+        for next in [number + 1, number + 3] {
+            if next < 450 && next % 15 != 0 {
+                package = package.dependency(&name(next), "^1.0.0");
+            }
+        }
+        if number % 10 == 0 {
+            package = package.bin(&format!("bin{number}"), "bin/run.js");
+        }
+        if number % 15 == 0 {
+            direct.insert(name(number), "1.0.0".into());
+        }
+        registry.publish(&package);
+    }
+    let manifest = json!({ "name": "project", "version": "1.0.0", "dependencies": direct });
+    let prepare = |project: &Project| project.lock(&registry, &manifest);
+    let (project, run) = same(&registry, prepare, &["ci"]);
+    run.succeeds();
+    assert_eq!(run.record().summary["components"], 450);
+    let modules = fs::read_dir(project.path("node_modules")).unwrap().count();
+    assert_eq!(
+        modules,
+        400 + 3,
+        "packages, the scope, `.bin` and the hidden lockfile"
+    );
+}

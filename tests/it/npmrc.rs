@@ -414,9 +414,10 @@ fn hostile_code_in_the_manager_finds_no_token() {
             lines: ['GET /thing HTTP/1.1', `Host: localhost:${where.registry}`] });
         return { text, status };
     ";
-    let bare = stage.outcome(stage.bare(&format!(
-        "const text = fs.readFileSync(`${{where.home}}/.npmrc`, 'utf8'); return {{ text }};"
-    )));
+    let bare = stage
+        .outcome(stage.bare(
+            "const text = fs.readFileSync(`${where.home}/.npmrc`, 'utf8'); return { text };",
+        ));
     assert!(
         bare.result["value"]["text"]
             .as_str()

@@ -120,10 +120,10 @@ fn wanted(manifest: &Value, group: &str) -> Vec<(String, String)> {
 impl Resolver<'_> {
     fn place(&mut self, from: &str, name: &str, range: &str) -> String {
         let package = self.pick(name, range);
-        if let Some(path) = self.visible(from, name) {
-            if self.placed[&path].package.version == package.version {
-                return path;
-            }
+        if let Some(path) = self.visible(from, name)
+            && self.placed[&path].package.version == package.version
+        {
+            return path;
         }
         let root = format!("node_modules/{name}");
         let path = match self.placed.contains_key(&root) {

@@ -38,10 +38,10 @@ enum Route {
 pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
     let route = route(&seen.path);
     let fault = next_fault(shared, &route);
-    if let Some(expected) = &shared.setup.token {
-        if seen.header("authorization") != Some(format!("Bearer {expected}").as_str()) {
-            return Answer::Response(status(401, "authentication required"));
-        }
+    if let Some(expected) = &shared.setup.token
+        && seen.header("authorization") != Some(format!("Bearer {expected}").as_str())
+    {
+        return Answer::Response(status(401, "authentication required"));
     }
     let scheme = if shared.setup.plain { "http" } else { "https" };
     let base = format!("{scheme}://{host}/");

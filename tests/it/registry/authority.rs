@@ -11,6 +11,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
 
 /// What certificate a registry presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,12 @@ impl Authority {
     }
 
     /// TLS settings of a server with that identity.
-    pub(crate) fn server(&self, identity: Identity, http2: bool) -> Arc<ServerConfig> {
+    pub(crate) fn server(
+        &self,
+        identity: Identity,
+        http2: bool,
+        old_tls: bool,
+    ) -> Arc<ServerConfig> {
         let names: Vec<String> = match identity {
             Identity::WrongName => vec!["elsewhere.invalid".into()],
             Identity::Good
@@ -100,9 +106,11 @@ impl Authority {
         };
         let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let (old, all) = ([&TLS12], [&TLS12, &TLS13]);
+        let versions: &[_] = if old_tls { &old } else { &all };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(chain, key)

@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) http2: bool,
     /// Speak plain HTTP.
     pub(crate) plain: bool,
+    /// Offer TLS 1.2 only.
+    pub(crate) old_tls: bool,
     /// Answer 401 without this bearer token.
     pub(crate) token: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Default for Setup {
             identity: Identity::Good,
             http2: true,
             plain: false,
+            old_tls: false,
             token: None,
         }
     }
@@ -167,7 +170,8 @@ impl Registry {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let tls = (!setup.plain).then(|| authority.server(setup.identity, setup.http2));
+        let tls =
+            (!setup.plain).then(|| authority.server(setup.identity, setup.http2, setup.old_tls));
         let shared = Arc::new(Shared {
             setup,
             held: Mutex::default(),

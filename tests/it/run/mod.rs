@@ -46,6 +46,8 @@ impl Invocation {
             limit_ms: 60_000,
             grace_ms: 0,
             wait_for: None,
+            fails: Vec::new(),
+            listened: false,
         };
         Self {
             spec,
@@ -112,6 +114,18 @@ impl Invocation {
     /// Lets what it leaves behind go on until that file exists.
     pub(crate) fn wait_for(mut self, file: &Path) -> Self {
         self.spec.wait_for = Some(file.into());
+        self
+    }
+
+    /// Round it a call fails with an error number: an old kernel, a container engine.
+    pub(crate) fn fails(mut self, number: i64, errno: i32) -> Self {
+        self.spec.fails.push((number, errno));
+        self
+    }
+
+    /// Round it stands somebody else's filter with a listener.
+    pub(crate) fn listened(mut self) -> Self {
+        self.spec.listened = true;
         self
     }
 

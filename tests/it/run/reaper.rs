@@ -7,16 +7,20 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+use v4run::sys::notify::{Instruction, install_filter, install_listener};
 
 /// Name of the variable that turns a test binary into a reaper; its value is the folder.
 const FOLDER: &str = "V4RUN_TEST_REAPER";
@@ -39,6 +43,10 @@ pub(crate) struct Spec {
     pub(crate) grace_ms: u64,
     /// When set, orphans may go on until this file exists: for controls without v4run.
     pub(crate) wait_for: Option<OsString>,
+    /// Calls that fail round the command, with their error numbers.
+    pub(crate) fails: Vec<(i64, i32)>,
+    /// Whether a filter with a listener stands round the command.
+    pub(crate) listened: bool,
 }
 
 /// How it ended.
@@ -129,12 +137,13 @@ fn as_child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
         return;
     };
-    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    prctl::set_child_subreaper(true).unwrap();
     let spec: Spec = serde_json::from_slice(&fs::read(folder.join("spec.json")).unwrap()).unwrap();
     let stdin = match &spec.stdin {
         Some(path) => Stdio::from(File::open(path).unwrap()),
         None => Stdio::null(),
     };
+    let _listener = surround(&spec);
     let mut child = Command::new(&spec.argv[0])
         .args(&spec.argv[1..])
         .env_clear()
@@ -167,6 +176,32 @@ fn as_child() {
         serde_json::to_vec(&ended).unwrap(),
     )
     .unwrap();
+}
+
+/// Puts the filters round this process and so round the command: what a container engine or
+/// another supervisor does, and what a kernel that lacks a call looks like.
+fn surround(spec: &Spec) -> Option<OwnedFd> {
+    const LOAD_NUMBER: u16 = 0x20;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const ALLOW: u32 = 0x7fff_0000;
+    const ERRNO: u32 = 0x0005_0000;
+    let step = |code, jf, k| Instruction { code, jt: 0, jf, k };
+    if spec.fails.is_empty() && !spec.listened {
+        return None;
+    }
+    prctl::set_no_new_privs().unwrap();
+    let mut program = vec![step(LOAD_NUMBER, 0, 0)];
+    for (number, errno) in &spec.fails {
+        program.push(step(JUMP_IF_EQUAL, 1, u32::try_from(*number).unwrap()));
+        program.push(step(RETURN, 0, ERRNO | u32::try_from(*errno).unwrap()));
+    }
+    program.push(step(RETURN, 0, ALLOW));
+    if spec.listened {
+        return Some(install_listener(&program).unwrap());
+    }
+    install_filter(&program).unwrap();
+    None
 }
 
 fn wait_within(child: &mut Child, limit: Duration) -> (ExitStatus, bool) {

@@ -19,6 +19,8 @@ fn shell(line: &str, limit: Duration, grace: Duration) -> Ended {
         limit_ms: limit.as_millis().try_into().unwrap(),
         grace_ms: grace.as_millis().try_into().unwrap(),
         wait_for: None,
+        fails: Vec::new(),
+        listened: false,
     };
     Watched::start(&spec, folder.path()).wait()
 }
