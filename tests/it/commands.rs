@@ -227,7 +227,7 @@ fn a_missing_manager_has_a_status_of_its_own() {
         .v4run(&["npm", "ci"])
         .env("PATH", project.outside("tmp"))
         .run();
-    run.exits(127).says("npm").says("hint:");
+    run.exits(127).says("manager-not-found").says("hint:");
 }
 
 #[test]

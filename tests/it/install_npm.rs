@@ -111,6 +111,18 @@ fn the_record_names_every_installed_package() {
     assert_eq!(connected["tls"]["anchor_class"], "user-configured");
     record.event("input-read", |event| event["name"] == "package-lock.json");
     record.event("contained", |_| true);
+    for probe in record
+        .events("found")
+        .iter()
+        .filter(|e| e["code"] == "probe-suppressed")
+    {
+        let listed =
+            |entry: &&Value| entry["kind"] == "probe" && entry["subject"] == probe["subject"];
+        assert!(
+            record.suppressed().iter().any(|entry| listed(&entry)),
+            "{probe}"
+        );
+    }
     record.event("manager-exited", |event| event["code"] == 0);
     let components = purls(record.bom["components"].as_array().unwrap());
     let listed = project.npm(&["ls", "--all", "--json"]).run();
