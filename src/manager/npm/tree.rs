@@ -16,6 +16,9 @@ use crate::model::{Code, Finding, InstalledPackage, Integrity, Script, redact_ur
 /// Packages that a tree may have.
 const PACKAGES: usize = 200_000;
 
+/// Where the linked layout keeps packages.
+const STORE: &str = "node_modules/.store/";
+
 /// Differences that are listed.
 const LISTED: usize = 20;
 
@@ -285,6 +288,7 @@ fn package(
     let version = manifest.version.clone().unwrap_or_default();
     let stated = entry.and_then(|entry| entry.integrity.clone());
     let local = !path.contains("node_modules/");
+    let stated_place = entry.and_then(|entry| entry.resolved.as_deref()).map(shown);
     let flag = |read: fn(&Entry) -> bool| entry.is_some_and(read);
     let needs = manifest.dependencies.iter().filter(|(group, ..)| {
         matches!(
@@ -301,7 +305,11 @@ fn package(
         integrity: stated
             .as_deref()
             .and_then(|text| Integrity::parse(text).ok()),
-        resolved: entry.and_then(|entry| entry.resolved.as_deref()).map(shown),
+        resolved: if local {
+            Some(format!("file:{path}"))
+        } else {
+            stated_place
+        },
         dev: flag(|entry| entry.dev || entry.dev_optional),
         optional: flag(|entry| entry.optional || entry.dev_optional),
         bundled: flag(|entry| entry.in_bundle),
@@ -395,45 +403,7 @@ fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec
         }
     }
     if let (Some(recorded), Some(promised)) = (recorded, promised) {
-        let partial = promised.packages.values().any(|entry| entry.link);
-        for (path, entry) in &recorded.packages {
-            match promised.packages.get(path) {
-                _ if path.is_empty() || entry.link || entry.extraneous => {}
-                None => differ(
-                    path,
-                    "was installed, but the lockfile does not have it".to_owned(),
-                ),
-                Some(wanted) if wanted.version != entry.version => {
-                    let version = |entry: &Entry| entry.version.clone().unwrap_or_default();
-                    differ(
-                        path,
-                        format!(
-                            "is {}, but the lockfile says {}",
-                            version(entry),
-                            version(wanted)
-                        ),
-                    );
-                }
-                Some(wanted) if contradict(wanted, entry) => {
-                    differ(path, "has another digest than the lockfile says".to_owned());
-                }
-                Some(_) => {}
-            }
-        }
-        let needed = |entry: &Entry| {
-            !(entry.dev
-                || entry.optional
-                || entry.dev_optional
-                || entry.peer
-                || entry.extraneous
-                || partial)
-        };
-        let missing = promised.packages.iter().filter(|(path, entry)| {
-            !path.is_empty() && needed(entry) && !recorded.packages.contains_key(*path)
-        });
-        for (path, _) in missing {
-            differ(path, "is in the lockfile, but was not installed".to_owned());
-        }
+        findings.extend(against_lock(recorded, promised));
     }
     let more = findings.len().saturating_sub(LISTED);
     findings.truncate(LISTED);
@@ -444,11 +414,77 @@ fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec
     findings
 }
 
+/// Differences between npm's record and the lockfile.
+fn against_lock(recorded: &Lock, promised: &Lock) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut differ = |subject: &str, message: &str| {
+        findings.push(Finding::new(Code::ViewMismatch, subject, message));
+    };
+    let linked = recorded.packages.keys().any(|path| path.contains(STORE));
+    for (path, entry) in &recorded.packages {
+        let folder = entry.version.is_none() && path.contains(STORE);
+        if path.is_empty() || entry.link || entry.extraneous || folder {
+            continue;
+        }
+        match counterpart(promised, linked, path, entry) {
+            None => differ(path, "was installed, but the lockfile does not have it"),
+            Some(wanted) if wanted.version != entry.version => {
+                let version = |entry: &Entry| entry.version.clone().unwrap_or_default();
+                let message = format!(
+                    "is {}, but the lockfile says {}",
+                    version(entry),
+                    version(wanted)
+                );
+                differ(path, &message);
+            }
+            Some(wanted) if contradict(wanted, entry) => {
+                differ(path, "has another digest than the lockfile says");
+            }
+            Some(_) => {}
+        }
+    }
+    // A filter for workspaces installs a part; what is optional or for development may be left out.
+    let partial = promised.packages.values().any(|entry| entry.link);
+    let needed = |entry: &Entry| {
+        let spare = entry.dev || entry.optional || entry.dev_optional || entry.peer;
+        !(spare || entry.extraneous || partial)
+    };
+    for (path, entry) in &promised.packages {
+        if !path.is_empty() && needed(entry) && counterpart(recorded, linked, path, entry).is_none()
+        {
+            differ(path, "is in the lockfile, but was not installed");
+        }
+    }
+    findings
+}
+
+/// The entry of another record for the same package. The linked layout has other paths than the
+/// lockfile: there a package is found by identity.
+fn counterpart<'a>(lock: &'a Lock, linked: bool, path: &str, entry: &Entry) -> Option<&'a Entry> {
+    if !linked {
+        return lock.packages.get(path);
+    }
+    let same = |(other, candidate): &(&String, &Entry)| {
+        candidate.version == entry.version && name_of(other, candidate) == name_of(path, entry)
+    };
+    lock.packages.iter().find(same).map(|(_, found)| found)
+}
+
+fn name_of<'a>(path: &'a str, entry: &'a Entry) -> &'a str {
+    entry
+        .name
+        .as_deref()
+        .unwrap_or_else(|| lockfile::folder_name(path))
+}
+
 /// What is wrong on disk with a place that npm recorded.
 fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
     if entry.link {
         return (!disk.links.contains_key(path))
             .then(|| "was recorded as a link that is not there".to_owned());
+    }
+    if entry.version.is_none() && path.contains(STORE) {
+        return None;
     }
     let Some(found) = disk.packages.get(path) else {
         let known = disk.broken.iter().any(|broken| broken == path);

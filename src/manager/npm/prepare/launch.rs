@@ -11,7 +11,7 @@ use super::Facts;
 use crate::manager::npm::config::Origin;
 use crate::manager::npm::manifest::PROJECT_HOOKS;
 use crate::manager::npm::plan::{Grounds, Writes};
-use crate::manager::npm::{definitions, network, tree};
+use crate::manager::npm::{definitions, network, project, tree};
 use crate::manager::{Prepared, Project, Promotion, Refusal};
 use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
 use crate::profile::{Does, Writes as Scope};
@@ -117,19 +117,42 @@ impl Facts<'_> {
             return writes;
         }
         let root = &self.location.root;
-        if !on("package-lock-only") {
-            let places = std::iter::once(root).chain(&self.workspaces);
-            let trees = places
-                .chain(&self.directories)
-                .map(|place| (place.join("node_modules"), "installed packages"));
-            writes.directories.extend(trees);
-            writes.directories.sort();
-            writes.directories.dedup();
-        }
+        let places = std::iter::once(root).chain(&self.workspaces);
+        let trees = places.chain(&self.directories);
+        let trees = trees.map(|place| (place.join("node_modules"), "installed packages"));
+        let kept = |(path, _): &(PathBuf, _)| !on("package-lock-only") || path.is_dir();
+        writes.directories.extend(trees.filter(kept));
+        writes.directories.sort();
+        writes.directories.dedup();
+        writes.files = self.programs();
         if self.task.writes == Scope::Project {
-            writes.files = self.written_files();
+            writes.files.extend(self.written_files());
         }
         writes
+    }
+
+    /// Programs of the project's own packages: npm links them into the tree and makes them
+    /// executable. Hidden folders (`.git`, `.github`) never count.
+    fn programs(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let places = self.workspaces.iter().chain(&self.directories);
+        let all = places.flat_map(|place| {
+            let manifest = project::read_manifest(place)
+                .ok()
+                .flatten()
+                .unwrap_or_default();
+            let paths = manifest.programs.into_iter();
+            paths
+                .map(|path| (place.clone(), project::resolve(place, &path)))
+                .collect::<Vec<_>>()
+        });
+        let fits = |(place, path): &(PathBuf, PathBuf)| {
+            let below = path.strip_prefix(place).unwrap_or(path);
+            let mut parts = below.components();
+            let plain = parts.all(|part| !part.as_os_str().to_string_lossy().starts_with('.'));
+            let file = std::fs::symlink_metadata(path).is_ok_and(|data| data.is_file());
+            plain && file && below != Path::new("package.json") && project::lies_inside(place, path)
+        };
+        all.filter(fits).map(|(_, path)| (path, None)).collect()
     }
 
     /// Manifests and lockfiles that the task changes.

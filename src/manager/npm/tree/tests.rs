@@ -295,3 +295,27 @@ fn the_linked_layout_is_read() {
         ["node_modules/.store/b@1.0.0-y/node_modules/b"]
     );
 }
+
+#[test]
+fn the_linked_layout_is_compared_by_identity() {
+    let tree = Tree::new(r#"{"dependencies":{"a":"1"}}"#);
+    let store = "node_modules/.store/a@1.0.0-x";
+    tree.package(&format!("{store}/node_modules/a"), "a", "");
+    symlink(
+        ".store/a@1.0.0-x/node_modules/a",
+        tree.root.join("node_modules/a"),
+    )
+    .unwrap();
+    let entry = format!(r#"{{"version":"1.0.0","integrity":"{STRONG}"}}"#);
+    tree.locks(&format!(
+        r#""{store}":{{}},"{store}/node_modules/a":{entry},
+           "node_modules/a":{{"resolved":"{store}/node_modules/a","link":true}}"#
+    ));
+    let promise = |text: &str| {
+        let text = format!(r#"{{"lockfileVersion":3,"packages":{{"node_modules/a":{text}}}}}"#);
+        tree.file("package-lock.json", &text);
+        tree.inspect().findings
+    };
+    assert_eq!(promise(&entry), []);
+    assert_eq!(promise(&entry.replace("1.0.0", "2.0.0")).len(), 2);
+}

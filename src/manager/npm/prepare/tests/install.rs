@@ -433,3 +433,24 @@ fn a_broken_manifest_stops_an_install_but_no_question() {
     );
     assert!(layout.run("view a").is_ok() && layout.run("--version").is_ok());
 }
+
+#[test]
+fn programs_of_workspaces_may_be_made_executable() {
+    let mut layout = Layout::new();
+    layout.file("project/package.json", r#"{"workspaces":["packages/*"]}"#);
+    layout.lock(r#""node_modules/w":{"resolved":"packages/w","link":true}"#);
+    layout.file(
+        "project/packages/w/package.json",
+        r#"{"name":"w","bin":{"a":"cli.js","b":"../../ci.js","c":".hidden/x","d":"none.js"}}"#,
+    );
+    for name in ["packages/w/cli.js", "ci.js", "packages/w/.hidden/x"] {
+        layout.file(&format!("project/{name}"), "");
+    }
+    let prepared = layout.run("ci").unwrap();
+    let files = prepared.launch.rules.iter();
+    let files: Vec<_> = files
+        .filter(|rule| rule.access == Access::WriteFile)
+        .map(|rule| rule.path.clone())
+        .collect();
+    assert_eq!(files, [layout.root.join("project/packages/w/cli.js")]);
+}
