@@ -38,28 +38,32 @@ pub(super) fn provenance<'a>(index: &Index<'a>, package: &InstalledPackage) -> P
     if package.bundled {
         return Provenance::Bundled;
     }
-    if package.retained {
-        return Provenance::Retained;
-    }
-    if is_local(package) {
-        return if package.integrity.is_some() {
-            Provenance::File
-        } else {
-            Provenance::Own
-        };
+    if package.local {
+        return Provenance::Own;
     }
     match index.origin_of(package) {
+        // What was there before and was fetched again counts as fetched.
         Origin::Released(released) => Provenance::Released(released),
+        _ if package.retained => Provenance::Retained,
         Origin::Conflict(released) => Provenance::Conflict(released),
+        Origin::None if is_file(package) => Provenance::File,
         Origin::None => Provenance::Unseen,
     }
 }
 
-/// Whether the manager's record names a place that is no web address.
-fn is_local(package: &InstalledPackage) -> bool {
-    package.resolved.as_deref().is_some_and(|text| {
-        !Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-    })
+/// Whether the manager's record names an artifact file with its digest: no web address.
+fn is_file(package: &InstalledPackage) -> bool {
+    package.integrity.is_some()
+        && package.resolved.as_deref().is_some_and(|text| {
+            !Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        })
+}
+
+/// How many packages were there before the run and not fetched again.
+pub(super) fn retained(index: &Index<'_>) -> usize {
+    let is_retained =
+        |package: &&&InstalledPackage| matches!(provenance(index, package), Provenance::Retained);
+    index.packages.iter().filter(is_retained).count()
 }
 
 /// The differences between the three views, as findings.
@@ -199,8 +203,9 @@ mod tests {
                 ..base()
             },
             InstalledPackage {
-                resolved: local("packages/x"),
+                resolved: None,
                 integrity: None,
+                local: true,
                 ..base()
             },
         ];

@@ -55,6 +55,8 @@ pub(super) fn proxy(arguments: &[OsString]) -> u8 {
     }
     match proxy::serve(control, connections) {
         Ok(()) => 0,
+        // A run that was refused before its start has no plan for it.
+        Err(proxy::ProxyError::NoPlan) => ERROR,
         Err(error) => failed("proxy", error),
     }
 }

@@ -30,7 +30,11 @@ pub const fn severity(severity: Severity) -> &'static str {
 /// ```
 pub fn finding(finding: &Finding) -> String {
     let mut lines = finding.message.split('\n').map(shown);
-    let first = lines.next().unwrap_or_default();
+    let mut first = lines.next().unwrap_or_default();
+    // Messages that do not name their subject read on from it.
+    if !finding.subject.is_empty() && !finding.message.contains(&finding.subject) {
+        first = format!("{}: {first}", shown(&finding.subject));
+    }
     let word = severity(finding.code.severity());
     let code = finding.code.name();
     let mut text = match finding.control {

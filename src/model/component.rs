@@ -34,8 +34,11 @@ pub struct InstalledPackage {
     pub optional: bool,
     /// Shipped inside another package, so never fetched on its own.
     pub bundled: bool,
-    /// Was there before the run and was not fetched again.
+    /// Was there before the run, with the same integrity.
     pub retained: bool,
+    /// A directory of the project itself (a workspace, the target of a link): never fetched.
+    #[serde(default)]
+    pub local: bool,
     /// Install-time code that was not run.
     pub scripts: Vec<Script>,
     /// Install paths of the packages this one resolves its dependencies to.

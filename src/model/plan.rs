@@ -93,10 +93,8 @@ pub struct FileGuard {
     pub artifact_magic: Vec<Magic>,
     /// Files whose content is replaced.
     pub views: Vec<View>,
-    /// Digests that local artifact files may have, beside those that the proxy releases.
-    pub known: Vec<Integrity>,
-    /// Local artifact files, by canonical path, that must have exactly this digest.
-    #[serde(default)]
+    /// Local artifact files, by canonical path, with the digest that lockfile or policy names. Any
+    /// other artifact file must be one that the proxy released in this run.
     pub pinned: Vec<(OsString, Integrity)>,
     /// Expected harmless probes.
     pub probes: Vec<Probe>,

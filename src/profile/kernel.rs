@@ -371,8 +371,8 @@ table! {
         SYS_setsid SYS_setpgid SYS_sendfile SYS_socketpair SYS_shutdown SYS_getsockname
         SYS_getpeername SYS_getsockopt SYS_recvfrom SYS_recvmsg SYS_recvmmsg SYS_exit
         SYS_exit_group SYS_wait4 SYS_waitid SYS_uname SYS_flock SYS_fsync SYS_fdatasync
-        SYS_sync SYS_syncfs SYS_sync_file_range SYS_ftruncate SYS_truncate SYS_getcwd
-        SYS_chdir SYS_fchdir SYS_mkdirat SYS_unlinkat SYS_readlinkat SYS_faccessat
+        SYS_sync SYS_syncfs SYS_sync_file_range SYS_ftruncate SYS_getcwd
+        SYS_chdir SYS_fchdir SYS_mkdirat SYS_readlinkat SYS_faccessat
         SYS_faccessat2 SYS_newfstatat SYS_statx SYS_statfs SYS_fstatfs SYS_getdents64
         SYS_umask SYS_gettimeofday SYS_getrlimit SYS_setrlimit SYS_getrusage SYS_sysinfo
         SYS_times SYS_getpriority SYS_capget SYS_sched_getaffinity SYS_sched_getparam
@@ -397,7 +397,7 @@ table! {
         SYS_execve SYS_execveat
     ];
     CHANGE => [
-        SYS_renameat SYS_renameat2 SYS_linkat SYS_symlinkat
+        SYS_renameat SYS_renameat2 SYS_linkat SYS_symlinkat SYS_unlinkat SYS_truncate
     ];
     METADATA => [
         SYS_fchmod SYS_fchmodat SYS_fchmodat2 SYS_fchown SYS_fchownat SYS_utimensat
@@ -490,14 +490,14 @@ table! {
     LEGACY:
     &[] => [
         SYS_stat SYS_lstat SYS_poll SYS_access SYS_pipe SYS_select SYS_dup2 SYS_pause
-        SYS_alarm SYS_getpgrp SYS_mkdir SYS_rmdir SYS_unlink SYS_readlink SYS_getdents
+        SYS_alarm SYS_getpgrp SYS_mkdir SYS_readlink SYS_getdents
         SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_signalfd SYS_time SYS_arch_prctl
     ];
     OPEN => [
         SYS_open SYS_creat
     ];
     CHANGE => [
-        SYS_rename SYS_link SYS_symlink
+        SYS_rename SYS_link SYS_symlink SYS_unlink SYS_rmdir
     ];
     METADATA => [
         SYS_chmod SYS_chown SYS_lchown SYS_utime SYS_utimes SYS_futimesat
@@ -563,6 +563,9 @@ mod tests {
                 "linkat",
                 "symlink",
                 "symlinkat",
+                "unlink",
+                "unlinkat",
+                "rmdir",
             ],
             &["fork", "vfork"],
         ] {

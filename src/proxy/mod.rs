@@ -16,6 +16,7 @@ mod answer;
 mod authority;
 mod events;
 mod expect;
+mod gzip;
 mod limits;
 mod merge;
 mod pipeline;
@@ -129,13 +130,16 @@ async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyE
     });
 
     let store = Directory::open(Path::new(&network.store)).map_err(ProxyError::Store)?;
-    let (tunnels, connector) = set_up(network, &store, &events)?;
+    let tunnels = set_up(network, &store, &events)?;
+    // Until the manager asks there is time to read the trust anchors and to connect.
+    let warming = tokio::spawn({
+        let tunnels = Arc::clone(&tunnels);
+        async move { tunnels.warm().await }
+    });
     let accepting = tokio::spawn(accept(connections, tunnels)?);
-    // The session has what it waits for; until the manager asks there is time to read anchors.
-    tokio::task::yield_now().await;
-    connector.warm();
 
     closed(&control).await;
+    warming.abort();
     accepting.abort();
     writer.abort();
     events.totals();
@@ -148,7 +152,7 @@ fn set_up(
     network: Network,
     store: &Directory,
     events: &Events,
-) -> Result<(Arc<Tunnels>, Connector), ProxyError> {
+) -> Result<Arc<Tunnels>, ProxyError> {
     let protocol = protocol::by_name(&network.protocol)
         .ok_or_else(|| ProxyError::Protocol(network.protocol.clone()))?;
     for repository in &network.repositories {
@@ -191,7 +195,7 @@ fn set_up(
     let pipeline = Pipeline {
         protocol,
         expectations,
-        upstream: Upstream::new(connector.clone(), repositories.clone()),
+        upstream: Upstream::new(connector, repositories.clone()),
         repositories,
         blobs: Blobs::new(store),
         ledger: Ledger::new(store, &network.run),
@@ -199,10 +203,7 @@ fn set_up(
         audit: network.audit,
         under_way: Merge::default(),
     };
-    Ok((
-        Arc::new(Tunnels::new(pipeline, authority, &network.token)),
-        connector,
-    ))
+    Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
 }
 
 /// The first line of the control socket.
@@ -289,4 +290,16 @@ fn adopt(descriptor: OwnedFd) -> io::Result<TcpStream> {
     let stream = std::net::TcpStream::from(descriptor);
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
+}
+
+/// An error with its causes, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text.push_str(": ");
+        text.push_str(&current.to_string());
+        cause = current.source();
+    }
+    text
 }

@@ -16,12 +16,14 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::answer::Answer;
+use super::chain;
 use super::events::Events;
 use super::expect::{Expectations, Promise};
+use super::gzip::{self, GzipError};
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
-use super::upstream::{Ask, Collect, Fetched, Upstream, forwarded};
+use super::upstream::{Ask, Collect, Fetched, Upstream, forwarded, is_gzip};
 use crate::model::Code;
 use crate::model::Event;
 use crate::model::Finding;
@@ -130,15 +132,16 @@ impl Pipeline {
     }
 
     async fn index(&self, name: &str, url: &Url, headers: HeaderMap) -> Result<Answer, Finding> {
-        let limit = self.protocol.index_limit();
-        match self.fetch(url, headers, limit, Vec::new).await? {
+        match self
+            .document(url, headers, self.protocol.index_limit())
+            .await?
+        {
             Fetched::Failed {
                 status,
                 headers,
                 body,
             } => Ok(self.failed(url, status, &headers, body)),
             Fetched::Complete { url, headers, body } => {
-                let body = joined(body);
                 self.learn(name, &url, &body)?;
                 self.served(&url, StatusCode::OK, &body);
                 Ok(Answer::passed(StatusCode::OK, &headers, vec![body]))
@@ -167,14 +170,13 @@ impl Pipeline {
     }
 
     async fn metadata(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Finding> {
-        match self.fetch(url, headers, limits::METADATA, Vec::new).await? {
+        match self.document(url, headers, limits::METADATA).await? {
             Fetched::Failed {
                 status,
                 headers,
                 body,
             } => Ok(self.failed(url, status, &headers, body)),
             Fetched::Complete { url, headers, body } => {
-                let body = joined(body);
                 self.served(&url, StatusCode::OK, &body);
                 Ok(Answer::passed(StatusCode::OK, &headers, vec![body]))
             }
@@ -231,7 +233,7 @@ impl Pipeline {
                 &promise.integrities,
             ))
         };
-        match self.fetch(url, headers, limit, start).await? {
+        match self.fetch(url, headers, limit, false, start).await? {
             Fetched::Failed {
                 status,
                 headers,
@@ -319,6 +321,7 @@ impl Pipeline {
             headers,
             body: body.to_bytes(),
             limit: limits::METADATA,
+            gzip: false,
         };
         let fetched = self
             .upstream
@@ -336,22 +339,62 @@ impl Pipeline {
         }
     }
 
+    /// Fetches a document as a whole, in plain.
+    async fn document(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        limit: u64,
+    ) -> Result<Fetched<Bytes>, Finding> {
+        let fetched = self.fetch(url, headers, limit, true, Vec::new).await?;
+        let (url, mut headers, body) = match fetched {
+            Fetched::Complete { url, headers, body } => (url, headers, joined(body)),
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } => {
+                return Ok(Fetched::Failed {
+                    status,
+                    headers,
+                    body,
+                });
+            }
+        };
+        let body = if is_gzip(&headers) {
+            headers.remove(CONTENT_ENCODING);
+            gzip::plain(&body, limit).map_err(|error| {
+                let code = match error {
+                    GzipError::TooLarge(_) => Code::MetadataTooLarge,
+                    GzipError::Damaged(_) => Code::IndexMalformed,
+                };
+                Finding::new(code, redact_url(&url), chain(&error))
+            })?
+        } else {
+            body
+        };
+        Ok(Fetched::Complete { url, headers, body })
+    }
+
     async fn fetch<C: Collect>(
         &self,
         url: &Url,
         headers: HeaderMap,
         limit: u64,
+        gzip: bool,
         start: impl Fn() -> C,
     ) -> Result<Fetched<C>, Finding> {
+        let (method, url) = (Method::GET, url.clone());
         let ask = Ask {
-            method: Method::GET,
-            url: url.clone(),
+            method,
+            url,
             headers,
             body: Bytes::new(),
             limit,
+            gzip,
         };
         self.upstream
-            .fetch(&ask, |target| self.may_follow(url, target), start)
+            .fetch(&ask, |target| self.may_follow(&ask.url, target), start)
             .await
     }
 
@@ -453,15 +496,4 @@ fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
 
 fn store(error: &StoreError) -> Finding {
     Finding::new(Code::StoreFailed, "store", chain(error)).with_hint(Code::StoreFailed.remedy())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        text.push_str(": ");
-        text.push_str(&current.to_string());
-        cause = current.source();
-    }
-    text
 }

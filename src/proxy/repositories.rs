@@ -22,6 +22,11 @@ impl Repositories {
         Self(repositories.into())
     }
 
+    /// The base of the default repository.
+    pub(super) fn first(&self) -> Option<&Url> {
+        self.0.first().map(|repository| &repository.base)
+    }
+
     /// The repository that an address belongs to.
     pub(super) fn of(&self, url: &Url) -> Option<&Repository> {
         self.0

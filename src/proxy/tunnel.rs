@@ -56,6 +56,11 @@ impl Tunnels {
         }
     }
 
+    /// Connects to the default repository.
+    pub(super) async fn warm(&self) {
+        self.pipeline.upstream.warm().await;
+    }
+
     /// Serves one connection to its end.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream) {
         // Small answers must not wait for acknowledgements; harmless if it fails.

@@ -47,6 +47,7 @@ pub(crate) fn package(name: &str, version: &str, byte: u8) -> InstalledPackage {
         optional: false,
         bundled: false,
         retained: false,
+        local: false,
         scripts: Vec::new(),
         dependencies: Vec::new(),
     }

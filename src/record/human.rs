@@ -4,8 +4,8 @@
 //! Names come from packages, so every line passes `sanitize`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::seal::Sealed;
 use super::summary::{Summary, Suppression};
 use crate::diag::sanitize;
 
@@ -13,8 +13,7 @@ use crate::diag::sanitize;
 const NAMED: usize = 5;
 
 /// The lines for a person at the end of a run; findings were shown when they happened.
-pub fn human(sealed: &Sealed) -> Vec<String> {
-    let summary = &sealed.summary;
+pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(verified(summary));
     lines.extend(not_run(summary));
@@ -33,8 +32,7 @@ pub fn human(sealed: &Sealed) -> Vec<String> {
     if let Some(level) = summary.level {
         lines.push(format!("assessed against SCVS 1.0 V4: {level}"));
     }
-    lines.extend(sealed.exit.note(&summary.manager));
-    lines.push(format!("record: {}", sealed.directory.display()));
+    lines.push(format!("record: {}", directory.display()));
     lines
         .iter()
         .map(|line| match line.strip_prefix("hint: ") {
@@ -135,32 +133,17 @@ fn things(count: usize, name: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::Outcome;
-    use super::super::fixture::{digest, healthy, outcome};
-    use super::super::index::Index;
-    use super::super::summary::Summary;
+mod tests {
+    use super::super::fixture::healthy;
+    use super::super::summary::tests::summarised;
     use super::*;
-    use crate::diag::{ManagerStatus, decide};
-    use crate::model::{Algorithm, Assessment, Event};
+    use crate::model::Event;
 
-    pub(in super::super) fn sealed(events: &[Event], change: impl FnOnce(&mut Outcome)) -> Sealed {
-        let mut outcome = outcome(Assessment {
-            interpretation: "v4run-1".into(),
-            controls: Vec::new(),
-            levels: Vec::new(),
-            components: 0,
-        });
-        change(&mut outcome);
-        let index = Index::new(events);
-        let findings = index.findings.iter().copied();
-        let exit = decide(findings, outcome.status, outcome.before_start);
-        Sealed {
-            directory: "/records/one".into(),
-            exit,
-            bom: digest(Algorithm::Sha256, 1),
-            summary: Summary::new(&index, &outcome, exit),
-        }
+    fn lines(events: &[Event]) -> Vec<String> {
+        human(
+            &summarised(events, |_outcome| {}),
+            Path::new("/records/one"),
+        )
     }
 
     fn script(name: &str, path: &str) -> Event {
@@ -175,9 +158,9 @@ pub(super) mod tests {
 
     #[test]
     fn an_ordinary_run_is_told_in_three_lines() {
-        let lines = human(&sealed(&healthy(), |_outcome| {}));
+        let shown = lines(&healthy());
         assert_eq!(
-            lines,
+            shown,
             [
                 "v4run: 3 artifacts from https://registry.invalid:8443 verified before use (3 by \
                  lockfile); 3 components installed",
@@ -194,7 +177,7 @@ pub(super) mod tests {
             .collect();
         events.push(script("demo", ""));
         events.push(script("evil\u{1b}[2J", "node_modules/evil"));
-        let text = human(&sealed(&events, |_outcome| {})).join("\n");
+        let text = lines(&events).join("\n");
         assert!(
             text.contains("4 more, the project's own prepare\nhint: "),
             "{text}"
@@ -202,23 +185,6 @@ pub(super) mod tests {
         assert!(
             !text.contains('\u{1b}') && !text.contains("artifacts"),
             "{text}"
-        );
-    }
-
-    #[test]
-    fn a_reserved_number_of_the_manager_is_told_and_is_no_violation() {
-        let sealed = sealed(&healthy(), |outcome| {
-            outcome.status = Some(ManagerStatus::Exited(120))
-        });
-        assert!(sealed.summary.is_consistent());
-        assert_eq!(
-            (sealed.summary.exit_code, sealed.summary.manager_exit_code),
-            (1, Some(120))
-        );
-        assert!(
-            human(&sealed)
-                .iter()
-                .any(|line| line.contains("itself ended with 120"))
         );
     }
 }

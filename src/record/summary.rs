@@ -277,10 +277,41 @@ pub(super) const fn anchor(anchor: Anchor) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::human::tests::sealed;
+pub(super) mod tests {
+    use super::super::fixture::{healthy, outcome};
     use super::*;
-    use crate::model::Event;
+    use crate::diag::decide;
+    use crate::model::{Assessment, Event};
+
+    /// The summary of a run without verdicts.
+    pub(in super::super) fn summarised(
+        events: &[Event],
+        change: impl FnOnce(&mut Outcome),
+    ) -> Summary {
+        let mut outcome = outcome(Assessment {
+            interpretation: "v4run-1".into(),
+            controls: Vec::new(),
+            levels: Vec::new(),
+            components: 0,
+        });
+        change(&mut outcome);
+        let index = Index::new(events);
+        let findings = index.findings.iter().copied();
+        let exit = decide(findings, outcome.status, outcome.before_start);
+        Summary::new(&index, &outcome, exit)
+    }
+
+    #[test]
+    fn a_reserved_number_of_the_manager_is_no_violation() {
+        let summary = summarised(&healthy(), |outcome| {
+            outcome.status = Some(ManagerStatus::Exited(120));
+        });
+        assert!(summary.is_consistent());
+        assert_eq!(
+            (summary.exit_code, summary.manager_exit_code),
+            (1, Some(120))
+        );
+    }
 
     #[test]
     fn probes_are_suppressed_and_failures_are_findings() {
@@ -288,7 +319,7 @@ mod tests {
         let failure = Finding::new(Code::UpstreamFailed, "registry", "timed out");
         let mut events = vec![Event::Found(probe.clone()), Event::Found(probe)];
         events.push(Event::Found(failure));
-        let summary = sealed(&events, |_outcome| {}).summary;
+        let summary = summarised(&events, |_outcome| {});
         assert_eq!((summary.suppressed.len(), summary.findings.len()), (1, 1));
         assert_eq!(summary.findings[0].severity, "failed");
         assert_eq!(summary.exit_code, 0);

@@ -109,6 +109,15 @@ impl Proxy {
     }
 }
 
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // On the ordinary way it has ended and was waited for; this is for runs that never start.
+        self.stop();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The launcher, later the manager.
 #[derive(Debug)]
 pub(super) struct Launcher {

@@ -84,11 +84,6 @@ impl Start {
             mut proxy, gate, ..
         } = self;
         let known = KnownDigests::default();
-        prepared
-            .files
-            .known
-            .iter()
-            .for_each(|integrity| known.expect(integrity));
         let result = (|| {
             let messages = proxy.plan(&prepared.network)?;
             let mut launcher = Launcher::start(&prepared.launch)?;

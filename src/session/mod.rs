@@ -291,7 +291,7 @@ impl Run {
             assessment,
         };
         let sealed = recorded.seal(&outcome).map_err(|e| e.finding())?;
-        for line in record::human(&sealed) {
+        for line in record::human(&sealed.summary, &sealed.directory) {
             say(&line);
         }
         if let Some(note) = sealed.exit.note(self.options.manager.name()) {

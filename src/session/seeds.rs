@@ -28,14 +28,20 @@ pub(super) fn sow(seeds: &[Seed]) -> Result<Sown, Finding> {
     let mut sown = Sown::default();
     for seed in seeds {
         match seed {
-            Seed::Directory(path) => match DirBuilder::new().create(path) {
-                Ok(()) => sown.directories.push(path.clone()),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-                Err(error) => {
-                    sown.weed();
-                    return Err(failed(path, &error));
+            Seed::Directory(path) => {
+                let mut missing: Vec<_> = path.ancestors().take_while(|p| !p.exists()).collect();
+                while let Some(next) = missing.pop() {
+                    if let Err(error) = DirBuilder::new().create(next) {
+                        sown.weed();
+                        return Err(failed(path, &error));
+                    }
+                    sown.directories.push(next.to_owned());
                 }
-            },
+                if !path.is_dir() {
+                    sown.weed();
+                    return Err(failed(path, &io::Error::from(io::ErrorKind::NotADirectory)));
+                }
+            }
             Seed::File(path, content) => {
                 let made = OpenOptions::new().write(true).create_new(true).open(path);
                 match made.and_then(|mut file| file.write_all(content)) {
@@ -101,6 +107,7 @@ mod tests {
         let seeds = [
             Seed::Directory(path("empty")),
             Seed::Directory(path("used")),
+            Seed::Directory(path("deep/er")),
             Seed::File(path("there"), b"seed".to_vec()),
             Seed::File(path("changed"), b"seed".to_vec()),
             Seed::File(path("same"), b"seed".to_vec()),
@@ -111,6 +118,6 @@ mod tests {
         sown.weed();
         assert_eq!(std::fs::read(path("there")).unwrap(), b"theirs");
         assert!(path("used/file").exists() && path("changed").exists());
-        assert!(!path("empty").exists() && !path("same").exists());
+        assert!(!path("empty").exists() && !path("same").exists() && !path("deep").exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Renames and links: Landlock decides them, the supervisor sees and records refusals.
+//! Renames, links, removals: Landlock decides them, the supervisor sees and records refusals.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ impl Supervisor {
             }
             "symlink" => vec![(here, b)],
             "symlinkat" => vec![(descriptor(b), c)],
+            "unlink" | "rmdir" | "truncate" => vec![(here, a)],
+            "unlinkat" => vec![(descriptor(a), b)],
             _ => return Answer::Fail(libc::ENOSYS),
         };
         for (directory, address) in places {

@@ -1,4 +1,4 @@
-//! The digests that artifact files may have: from lock and policy, and from this run's proxy.
+//! The digests of what this run's proxy released: what an artifact file on disk may be.
 //!
 //! The proxy announces a release before it answers, but over another way than the bytes take, so a
 //! look-up waits a moment for the announcement.
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::{Digest, Integrity};
+use crate::model::Digest;
 
 /// Longest wait for an announcement that is under way.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,16 +24,6 @@ impl KnownDigests {
             .unwrap_or_else(PoisonError::into_inner)
             .extend(digests);
         changed.notify_all();
-    }
-
-    /// Adds the deciding digests of an integrity.
-    pub fn expect(&self, integrity: &Integrity) {
-        self.add(
-            integrity
-                .deciding()
-                .filter(|d| d.algorithm().is_strong())
-                .cloned(),
-        );
     }
 
     /// Which of these digests of one file is known, now or within a moment.

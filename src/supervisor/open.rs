@@ -136,18 +136,23 @@ impl Supervisor {
         flags: i32,
     ) -> Answer {
         let text = below.to_string_lossy();
-        let own_number = self.process.to_string();
-        let entry = text
-            .split_once('/')
-            .filter(|(who, _)| ["self", "thread-self", own_number.as_str()].contains(who))
-            .map(|(_, entry)| entry);
-        let opened = match entry {
-            Some(entry) if OWN.contains(&entry) => {
-                File::open(format!("/proc/{}/{entry}", self.process))
-            }
-            None if MACHINE.contains(&text.as_ref()) => File::open(&named.lexical),
-            Some(_) | None if !named.lexical.exists() => return Answer::Fail(libc::ENOENT),
-            Some(_) | None => return unreadable(name, &named.lexical),
+        let (first, rest) = text.split_once('/').unwrap_or((text.as_ref(), ""));
+        let own = ["self", "thread-self", self.process.to_string().as_str()].contains(&first);
+        let opened = if own && OWN.contains(&rest) {
+            File::open(format!("/proc/{}/{rest}", self.process))
+        } else if MACHINE.contains(&text.as_ref()) {
+            File::open(&named.lexical)
+        } else {
+            // What is not there may say so; what is there belongs to others, or leads to them.
+            let there = if own {
+                Path::new("/proc").join(self.process.to_string()).join(rest)
+            } else {
+                Path::new("/proc").join(first)
+            };
+            return match std::fs::symlink_metadata(there) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Fail(libc::ENOENT),
+                Ok(_) | Err(_) => unreadable(name, &named.lexical),
+            };
         };
         match opened {
             Ok(file) => self.inject(notification, &file.into(), flags),

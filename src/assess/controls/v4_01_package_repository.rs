@@ -122,9 +122,14 @@ mod tests {
             ..base()
         };
         assert_eq!(status(vec![base(), bundled]), Status::Observed);
-        let retained = InstalledPackage {
+        let again = InstalledPackage {
             retained: true,
             ..base()
+        };
+        assert_eq!(status(vec![again]), Status::Enforced);
+        let retained = InstalledPackage {
+            retained: true,
+            ..package("z", "1.0.0", 3)
         };
         assert_eq!(status(vec![base(), retained]), Status::Unknown);
         assert_eq!(
@@ -133,11 +138,11 @@ mod tests {
         );
         let file = InstalledPackage {
             resolved: Some("file:x.tgz".into()),
-            ..base()
+            ..package("z", "1.0.0", 3)
         };
         assert_eq!(status(vec![base(), file]), Status::Violated);
         let own = InstalledPackage {
-            resolved: Some("packages/x".into()),
+            local: true,
             integrity: None,
             ..base()
         };

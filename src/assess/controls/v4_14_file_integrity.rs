@@ -7,6 +7,7 @@
 use serde_json::json;
 
 use crate::assess::verdict::things;
+use crate::assess::views::retained;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Decision, Level, Status, Subject};
 
@@ -49,12 +50,7 @@ impl Control for FileIntegrity {
             .filter(|call| call.decision == Decision::Allowed)
             .filter_map(|call| Some((call.subject, call.digest?)))
             .collect();
-        let retained = evidence
-            .index
-            .packages
-            .iter()
-            .filter(|package| package.retained)
-            .count();
+        let retained = retained(&evidence.index);
         let count = handed.len();
         let verdict = if count == 0 {
             Verdict::new(Status::NotApplicable, "no artifact file was opened")

@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use crate::assess::verdict::things;
-use crate::assess::views::compare;
+use crate::assess::views::{compare, retained};
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Status, Subject};
 
@@ -49,11 +49,7 @@ impl Control for InstallRecord {
         }
         let differences = compare(index);
         let packages = index.packages.len();
-        let retained = index
-            .packages
-            .iter()
-            .filter(|package| package.retained)
-            .count();
+        let retained = retained(index);
         let rows = json!({
             "released": index.released.len(),
             "installed": packages,

@@ -314,6 +314,7 @@ fn package(
         optional: flag(|entry| entry.optional || entry.dev_optional),
         bundled: flag(|entry| entry.in_bundle),
         retained: before.get(path).is_some_and(|earlier| *earlier == stated),
+        local,
         scripts: scripts(found, local),
         dependencies: dependencies.into_iter().collect(),
         name,

@@ -132,7 +132,6 @@ fn one(
         }
         integrity = match (dist.integrity, dist.shasum) {
             (Some(text), _) => {
-                // Nothing but unknown algorithms is the same as no statement.
                 let parsed = Integrity::parse(&text.0);
                 Some(parsed.map_err(|_invalid| malformed("integrity", &text.0))?)
             }

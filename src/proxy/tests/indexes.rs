@@ -1,8 +1,11 @@
 //! Index documents, metadata and the calls that are not reads.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::Request;
 use http_body_util::Full;
 
@@ -113,6 +116,29 @@ async fn the_manager_sends_nothing_but_what_it_may() {
         assert_eq!(names, ["accept", "accept-encoding", "user-agent"]);
         assert_eq!(seen.header("accept"), Some("application/json"));
     }
+}
+
+#[tokio::test]
+async fn a_compressed_index_is_read_and_given_in_plain() {
+    let document = packument("https://registry.invalid/", "left", "1.0.0", b"x");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(document.as_bytes()).unwrap();
+    let compressed = encoder.finish().unwrap();
+    let registry = Registry::new(move |seen, _before| {
+        assert_eq!(seen.header("accept-encoding"), Some("gzip"));
+        let body = if seen.path.ends_with("left") {
+            &compressed[..]
+        } else {
+            b"damaged"
+        };
+        Reply::ok(Bytes::copy_from_slice(body)).with("content-encoding", "gzip")
+    });
+    let run = Run::against(&registry);
+    let got = get(&run, &format!("{}left", registry.base())).await;
+    assert_eq!((got.status.as_u16(), got.text()), (200, document.as_str()));
+    assert!(!got.headers.contains_key("content-encoding"));
+    let got = get(&run, &format!("{}right", registry.base())).await;
+    assert!(got.text().contains("index-malformed"), "{}", got.text());
 }
 
 #[tokio::test]

@@ -191,6 +191,51 @@ async fn a_repository_that_is_not_there_is_a_failure() {
 }
 
 #[tokio::test]
+async fn requests_at_once_share_one_connection_where_the_repository_speaks_http2() {
+    let registry = Registry::new(|_seen, _before| Reply {
+        delay: std::time::Duration::from_millis(50),
+        ..Reply::ok("{}")
+    });
+    let run = Run::against(&registry);
+    let keys: Vec<_> = (0..15)
+        .map(|number| format!("{}-/package/left{number}/dist-tags", registry.base()))
+        .collect();
+    let mut all = tokio::task::JoinSet::new();
+    let run = std::sync::Arc::new(run);
+    for url in keys {
+        let run = std::sync::Arc::clone(&run);
+        all.spawn(async move { get(&run, &url).await.status });
+    }
+    while let Some(status) = all.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert_eq!(registry.handshakes.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn http1_connections_are_kept_and_replaced_when_the_server_closes_them() {
+    for (close, handshakes) in [(false, 1), (true, 5)] {
+        let registry = Registry::with(Identity::Good, &["http/1.1"], move |_seen, _before| {
+            let reply = Reply::ok("{}");
+            if close {
+                reply.with("connection", "close")
+            } else {
+                reply
+            }
+        });
+        let run = Run::against(&registry);
+        while registry.handshakes.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        for number in 0..5 {
+            let url = format!("{}-/package/left{number}/dist-tags", registry.base());
+            assert_eq!(get(&run, &url).await.status, 200);
+        }
+        assert_eq!(registry.handshakes.load(Ordering::Relaxed), handshakes);
+    }
+}
+
+#[tokio::test]
 async fn the_callers_proxy_carries_the_connection() {
     let registry = Registry::new(|_seen, _before| Reply::ok(CONTENT));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

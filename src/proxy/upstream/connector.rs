@@ -5,24 +5,17 @@
 //! [`crate::verify::tls`]. Trust anchors are read when the first connection needs them.
 
 use std::collections::HashSet;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tower_service::Service;
 use url::Url;
 
 use super::address::is_public;
@@ -33,6 +26,7 @@ use crate::model::Event;
 use crate::model::Finding;
 use crate::model::TlsPeer;
 use crate::model::redact_url;
+use crate::proxy::chain;
 use crate::proxy::events::Events;
 use crate::proxy::limits;
 use crate::proxy::repositories::Repositories;
@@ -68,6 +62,8 @@ pub(in crate::proxy) enum ConnectError {
     },
     #[error("`{0}` was not reached in time")]
     Late(String),
+    #[error("the connection could not be set up for HTTP")]
+    Http(#[source] hyper::Error),
 }
 
 impl ConnectError {
@@ -75,7 +71,7 @@ impl ConnectError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Name(error) => error.passing,
-            Self::Unreachable { .. } | Self::Late(_) => true,
+            Self::Unreachable { .. } | Self::Late(_) | Self::Http(_) => true,
             Self::Forward(error) => matches!(error, ForwardError::Answer(_)),
             Self::Tls { source, .. } => tls_error(source).is_none(),
             Self::Address | Self::Private { .. } | Self::NoAddress(_) | Self::Trust(_) => false,
@@ -109,6 +105,7 @@ impl ConnectError {
             | Self::NoAddress(_)
             | Self::Unreachable { .. }
             | Self::Forward(_)
+            | Self::Http(_)
             | Self::Late(_) => Finding::new(Code::UpstreamFailed, subject, chain(self)),
         }
     }
@@ -116,17 +113,6 @@ impl ConnectError {
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        text.push_str(": ");
-        text.push_str(&current.to_string());
-        cause = current.source();
-    }
-    text
 }
 
 /// Makes connections; clones share everything.
@@ -166,9 +152,16 @@ impl Connector {
         }))
     }
 
-    /// Reads the trust anchors now, while the manager starts.
-    pub(in crate::proxy) fn warm(&self) {
-        let _ = self.0.trust();
+    /// A connection whose certificate was verified.
+    pub(super) async fn connect(&self, uri: &Uri) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let host = uri.host().ok_or(ConnectError::Address)?;
+        if uri.scheme_str() != Some("https") {
+            return Err(ConnectError::Address);
+        }
+        let port = uri.port_u16().unwrap_or(443);
+        timeout(limits::REACH, self.0.reach(host, port))
+            .await
+            .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
     }
 }
 
@@ -185,18 +178,7 @@ impl Shared {
         }
     }
 
-    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
-        let host = uri.host().ok_or(ConnectError::Address)?;
-        if uri.scheme_str() != Some("https") {
-            return Err(ConnectError::Address);
-        }
-        let port = uri.port_u16().unwrap_or(443);
-        timeout(limits::REACH, self.reach(host, port))
-            .await
-            .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
-    }
-
-    async fn reach(&self, host: &str, port: u16) -> Result<Stream, ConnectError> {
+    async fn reach(&self, host: &str, port: u16) -> Result<TlsStream<TcpStream>, ConnectError> {
         let (tcp, address) = match self.forward.as_ref().filter(|it| it.serves(host, port)) {
             Some(forward) => self.through(forward, host, port).await?,
             None => {
@@ -216,7 +198,7 @@ impl Shared {
                 source,
             })?;
         self.tell(trust, format!("{host}:{port}"), address, &tls);
-        Ok(Stream(TokioIo::new(tls)))
+        Ok(tls)
     }
 
     async fn direct(
@@ -290,75 +272,5 @@ impl Shared {
                 tls: peer,
             });
         }
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.connect(&uri).await })
-    }
-}
-
-/// A verified connection.
-#[derive(Debug)]
-pub(in crate::proxy) struct Stream(TokioIo<TlsStream<TcpStream>>);
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new();
-        if self.0.inner().get_ref().1.alpn_protocol() == Some(b"h2") {
-            connected.negotiated_h2()
-        } else {
-            connected
-        }
-    }
-}
-
-impl Read for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl Write for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
     }
 }

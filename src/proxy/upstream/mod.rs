@@ -10,37 +10,30 @@ mod address;
 mod connector;
 mod forward;
 mod names;
+mod pool;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, LOCATION, RETRY_AFTER, USER_AGENT,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 pub(super) use connector::Connector;
 pub(super) use forward::{Forward, ForwardError};
 
+use self::pool::{Lease, Message, Pool, SendError};
+use super::chain;
 use super::limits;
 use super::repositories::Repositories;
 use crate::model::Code;
 use crate::model::Finding;
 use crate::model::redact_url;
-
-/// Flow control of HTTP/2: one artifact may fill the line without waiting for the proxy.
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
-/// Idle connections are dropped after this time.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// One request.
 #[derive(Debug)]
@@ -55,6 +48,8 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
     /// Most bytes of a successful answer's body.
     pub(super) limit: u64,
+    /// Whether the body may come compressed; the caller then reads `content-encoding`.
+    pub(super) gzip: bool,
 }
 
 /// Takes the pieces of one try's body.
@@ -91,7 +86,7 @@ pub(super) enum Fetched<C> {
 /// The client.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
     repositories: Repositories,
 }
 
@@ -105,17 +100,20 @@ enum Trouble {
 impl Upstream {
     /// A client that reaches the network through `connector`.
     pub(super) fn new(connector: Connector, repositories: Repositories) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http1_max_headers(limits::HEADERS)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build(connector);
         Self {
-            client,
+            pool: Pool::new(connector),
             repositories,
+        }
+    }
+
+    /// Connects to the first repository before the manager asks for it.
+    pub(super) async fn warm(&self) {
+        let base = self
+            .repositories
+            .first()
+            .and_then(|base| base.as_str().parse().ok());
+        if let Some(uri) = base {
+            self.pool.warm(&uri).await;
         }
     }
 
@@ -162,10 +160,10 @@ impl Upstream {
     ) -> Result<Fetched<C>, Trouble> {
         let mut url = ask.url.clone();
         let mut hops = 0;
-        let response = loop {
-            let response = self.send(ask, &url).await?;
+        let (response, lease) = loop {
+            let (response, lease) = self.send(ask, &url).await?;
             let Some(location) = redirect(&response) else {
-                break response;
+                break (response, lease);
             };
             let next = judge(&url, location, allowed).map_err(Trouble::Final)?;
             hops += 1;
@@ -181,13 +179,14 @@ impl Upstream {
         };
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
-            if let Some(encoding) = foreign_encoding(&parts.headers) {
+            if let Some(encoding) = foreign_encoding(&parts.headers, ask.gzip) {
                 return Err(Trouble::Final(failed(
                     &url,
                     &format!("the answer has an encoding that was not asked for: {encoding}"),
                 )));
             }
             let body = collect(&url, body, ask.limit, start()).await?;
+            lease.release();
             return Ok(Fetched::Complete {
                 url,
                 headers: parts.headers,
@@ -201,7 +200,10 @@ impl Upstream {
                 return Err(Trouble::Passing(finding, after));
             }
         }
-        let body = beginning(body).await;
+        let (body, complete) = beginning(body).await;
+        if complete {
+            lease.release();
+        }
         Ok(Fetched::Failed {
             status: parts.status,
             headers: parts.headers,
@@ -209,28 +211,29 @@ impl Upstream {
         })
     }
 
-    async fn send(&self, ask: &Ask, url: &Url) -> Result<Response<Incoming>, Trouble> {
-        let mut request = Request::new(Full::new(ask.body.clone()));
-        *request.method_mut() = ask.method.clone();
-        *request.uri_mut() = url
+    async fn send(&self, ask: &Ask, url: &Url) -> Result<(Response<Incoming>, Lease), Trouble> {
+        let uri = url
             .as_str()
             .parse()
             .map_err(|_invalid| Trouble::Final(failed(url, "the address cannot be sent")))?;
-        *request.headers_mut() = ask.headers.clone();
-        request
-            .headers_mut()
-            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut headers = ask.headers.clone();
+        headers.insert(
+            ACCEPT_ENCODING,
+            HeaderValue::from_static(if ask.gzip { "gzip" } else { "identity" }),
+        );
         if let Some(credential) = self.repositories.credential(url) {
-            request.headers_mut().insert(AUTHORIZATION, credential);
+            headers.insert(AUTHORIZATION, credential);
         }
-        match timeout(limits::REACH + limits::ANSWER, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(trouble(url, &error)),
-            Err(_elapsed) => Err(Trouble::Passing(
-                failed(url, "the repository did not answer in time"),
-                None,
-            )),
-        }
+        let message = Message {
+            method: &ask.method,
+            uri: &uri,
+            headers: &headers,
+            body: &ask.body,
+        };
+        self.pool
+            .send(&message)
+            .await
+            .map_err(|error| trouble(url, &error))
     }
 }
 
@@ -252,23 +255,17 @@ fn failed(url: &Url, message: &str) -> Finding {
     Finding::new(Code::UpstreamFailed, redact_url(url), message)
 }
 
-/// The library's error, or the connector's own finding inside it.
-fn trouble(url: &Url, error: &hyper_util::client::legacy::Error) -> Trouble {
-    let mut reasons = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        if let Some(connect) = current.downcast_ref::<connector::ConnectError>() {
-            let finding = connect.finding(url);
-            return if connect.is_passing() {
-                Trouble::Passing(finding, None)
-            } else {
-                Trouble::Final(finding)
-            };
+fn trouble(url: &Url, error: &SendError) -> Trouble {
+    match error {
+        SendError::Connect(error) if error.is_passing() => {
+            Trouble::Passing(error.finding(url), None)
         }
-        reasons.push(current.to_string());
-        cause = current.source();
+        SendError::Connect(error) => Trouble::Final(error.finding(url)),
+        SendError::Http(error) => Trouble::Passing(failed(url, &chain(error)), None),
+        SendError::Late => {
+            Trouble::Passing(failed(url, "the repository did not answer in time"), None)
+        }
     }
-    Trouble::Passing(failed(url, &reasons.join(": ")), None)
 }
 
 fn passing(status: StatusCode) -> bool {
@@ -293,7 +290,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
+fn foreign_encoding(headers: &HeaderMap, gzip: bool) -> Option<String> {
+    if gzip && is_gzip(headers) {
+        return None;
+    }
     headers
         .get_all(CONTENT_ENCODING)
         .iter()
@@ -303,6 +303,16 @@ fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
                 .escape_debug()
                 .to_string()
         })
+}
+
+/// Whether the body is compressed once, with gzip.
+pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let only = encodings.next().filter(|_| encodings.next().is_none());
+    only.is_some_and(|encoding| {
+        encoding.as_bytes().eq_ignore_ascii_case(b"gzip")
+            || encoding.as_bytes().eq_ignore_ascii_case(b"x-gzip")
+    })
 }
 
 fn redirect(response: &Response<Incoming>) -> Option<&HeaderValue> {
@@ -362,10 +372,9 @@ async fn collect<C: Collect>(
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => return Ok(into),
             Ok(Some(Err(error))) => {
-                let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                let message = format!("the answer broke off after {size} bytes: {error}: {reason}");
-                let message = message.trim_end_matches(": ");
-                return Err(Trouble::Passing(failed(url, message), None));
+                let reason = chain(&error);
+                let message = format!("the answer broke off after {size} bytes: {reason}");
+                return Err(Trouble::Passing(failed(url, &message), None));
             }
             Err(_elapsed) => {
                 let message = format!("the answer stopped after {size} bytes");
@@ -383,18 +392,24 @@ async fn collect<C: Collect>(
     }
 }
 
-/// As much of an error answer as is shown; a broken one is shown as far as it came.
-async fn beginning(mut body: Incoming) -> Bytes {
+/// As much of an error answer as is shown, and whether that is all of it. A broken one is shown as
+/// far as it came.
+async fn beginning(mut body: Incoming) -> (Bytes, bool) {
     let mut text = Vec::new();
-    while let Ok(Some(Ok(frame))) = timeout(limits::PIECE, body.frame()).await {
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        let room = limits::FAILURE.saturating_sub(text.len());
-        text.extend(piece.iter().take(room));
-        if piece.len() >= room {
-            break;
+    loop {
+        match timeout(limits::PIECE, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let Ok(piece) = frame.into_data() else {
+                    continue;
+                };
+                let room = limits::FAILURE.saturating_sub(text.len());
+                text.extend(piece.iter().take(room));
+                if piece.len() > room {
+                    return (text.into(), false);
+                }
+            }
+            Ok(None) => return (text.into(), true),
+            Ok(Some(Err(_))) | Err(_) => return (text.into(), false),
         }
     }
-    text.into()
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
+use super::iri::iri;
 use super::schema::{
     Component, ComponentEvidence, Dependency, ExternalReference, Hash, Identity, Method,
     Occurrence, Property, property,
@@ -99,10 +100,10 @@ fn distribution(
     released: Option<&Released>,
     places: &[&InstalledPackage],
 ) -> Option<ExternalReference> {
-    if let Some(released) = released.filter(|released| Url::parse(&released.url).is_ok()) {
+    if let Some((released, url)) = released.and_then(|found| Some((found, iri(&found.url)?))) {
         return Some(ExternalReference {
             kind: "distribution",
-            url: released.url.clone(),
+            url,
             comment: Some(format!("repository {}", released.repository)),
             hashes: computed(released),
         });
@@ -110,7 +111,7 @@ fn distribution(
     // Foreign text: only what is a web address, and without what may be a credential.
     let url = places.iter().find_map(|package| {
         let url = Url::parse(package.resolved.as_deref()?).ok()?;
-        matches!(url.scheme(), "http" | "https").then(|| redact_url(&url))
+        matches!(url.scheme(), "http" | "https").then(|| iri(&redact_url(&url)))?
     })?;
     Some(ExternalReference {
         kind: "distribution",
@@ -138,8 +139,11 @@ fn properties(
             found.insert(("cdx:npm:package:development", "true".to_owned()));
         }
     }
-    if places.iter().any(|package| package.retained) {
+    if released.is_none() && places.iter().any(|package| package.retained) {
         found.insert(("v4run:retained", "true".to_owned()));
+    }
+    if places.iter().all(|package| package.local) {
+        found.insert(("v4run:local", "true".to_owned()));
     }
     for script in places.iter().flat_map(|package| &package.scripts) {
         found.insert((

@@ -13,6 +13,7 @@ use schema::{Bom, Composition, Hash, Lifecycle, Metadata, Tools, property};
 mod components;
 mod declarations;
 mod definitions;
+mod iri;
 mod schema;
 mod services;
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::iri::iri;
 use super::schema::{Property, Service, property};
 use crate::model::{AnchorClass, TlsPeer};
 use crate::record::index::Index;
@@ -45,7 +46,7 @@ fn service(index: &Index<'_>, host: &str, peers: &[&TlsPeer]) -> Service {
         } else {
             names.join(", ")
         },
-        endpoints: vec![format!("{endpoint}/")],
+        endpoints: iri(&format!("{endpoint}/")).into_iter().collect(),
         description: Some("package repository".to_owned()),
         trust_boundary: Some(true),
         properties: properties.into_iter().map(into_property).collect(),

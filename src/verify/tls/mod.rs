@@ -1,6 +1,6 @@
 //! The client side of TLS: what is trusted, and how a failure reads.
 //!
-//! [`client_config`] is the only place that makes a client configuration; it takes trust anchors
+//! `client_config` is the only place that makes a client configuration; it takes trust anchors
 //! and nothing else, so there is no switch that turns a check off (control 4.16). [`Trust`] loads
 //! the platform's anchors (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) and adds those of user
 //! or global configuration. [`self_test`] proves before each run that the same configuration

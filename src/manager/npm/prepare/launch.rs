@@ -375,7 +375,6 @@ impl Facts<'_> {
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
             views,
-            known: Vec::new(),
             pinned: self.pinned(),
             probes: self.profile.probes.clone(),
         })
