@@ -43,6 +43,8 @@ pub(super) struct Manifest {
     pub(super) workspaces: Vec<String>,
     /// Files that are made programs, relative to the manifest.
     pub(super) programs: Vec<String>,
+    /// Names of packages that its archive carries.
+    pub(super) bundles: Vec<String>,
     /// `gypfile: false` switches the implicit native build off.
     pub(super) no_gyp: bool,
 }
@@ -63,6 +65,20 @@ impl Manifest {
         manifest.programs = match value.get("bin") {
             Some(Value::String(path)) => vec![path.clone()],
             other => strings(other).map(|(_, path)| path).collect(),
+        };
+        let bundles = value
+            .get("bundleDependencies")
+            .or(value.get("bundledDependencies"));
+        manifest.bundles = match bundles {
+            Some(Value::Array(names)) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            Some(Value::Bool(true)) => strings(value.get("dependencies"))
+                .map(|(name, _)| name)
+                .collect(),
+            _ => Vec::new(),
         };
         for group in GROUPS {
             let entries = strings(value.get(*group));

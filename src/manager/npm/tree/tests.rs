@@ -319,3 +319,28 @@ fn the_linked_layout_is_compared_by_identity() {
     assert_eq!(promise(&entry), []);
     assert_eq!(promise(&entry.replace("1.0.0", "2.0.0")).len(), 2);
 }
+
+#[test]
+fn trees_without_a_record_tell_bundled_and_retained_packages() {
+    let tree = Tree::new("{}");
+    let bundles = r#","bundleDependencies":["b"],"dependencies":{"b":"1","d":"1"}"#;
+    tree.package("node_modules/a", "a", bundles);
+    tree.package(
+        "node_modules/a/node_modules/b",
+        "b",
+        r#","dependencies":{"c":"1"}"#,
+    );
+    tree.package("node_modules/a/node_modules/c", "c", "");
+    tree.package("node_modules/a/node_modules/d", "d", "");
+    tree.package("node_modules/z", "z", "");
+    let before = snapshot(&tree.prepared("install"));
+    std::fs::remove_dir_all(tree.root.join("node_modules/z")).unwrap();
+    tree.package("node_modules/z", "z", "");
+    let packages = inspect(&tree.prepared("install"), &before).packages;
+    let names = |wanted: fn(&crate::model::InstalledPackage) -> bool| -> Vec<String> {
+        let chosen = packages.iter().filter(|package| wanted(package));
+        chosen.map(|package| package.name.clone()).collect()
+    };
+    assert_eq!(names(|package| package.bundled), ["b", "c"]);
+    assert_eq!(names(|package| package.retained), ["a", "b", "c", "d"]);
+}

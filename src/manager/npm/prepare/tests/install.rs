@@ -339,7 +339,7 @@ fn reading_commands_write_nothing_and_need_no_lock() {
 }
 
 #[test]
-fn the_global_tree_is_written_by_a_copy_of_npm() {
+fn the_global_tree_is_written_by_copies_of_node_and_npm() {
     let mut layout = Layout::new();
     let prepared = layout.run("install -g a").unwrap();
     let words = words(&prepared);
@@ -348,6 +348,14 @@ fn the_global_tree_is_written_by_a_copy_of_npm() {
         "{}",
         words[1]
     );
+    let copies = layout.root.join("run/config");
+    for program in [&prepared.launch.executable, &prepared.launch.arguments[1]] {
+        assert!(Path::new(program).starts_with(&copies), "{program:?}");
+    }
+    for root in &prepared.files.runtime_roots {
+        let bin = layout.root.join("usr/bin");
+        assert!(!Path::new(root).starts_with(&bin), "{root:?}");
+    }
     assert_eq!(prepared.project.root, layout.root.join("usr/lib"));
     assert!(
         prepared
