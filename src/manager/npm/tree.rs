@@ -24,14 +24,9 @@ const STORE: &str = "node_modules/.store/";
 /// Differences that are listed.
 const LISTED: usize = 20;
 
-/// What is installed before the start. `npm ci` removes it all, so for it nothing is.
+/// What is installed before the start.
 pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
-    let clean = prepared
-        .launch
-        .arguments
-        .get(2)
-        .is_some_and(|word| word == "ci");
-    if clean || !prepared.installs {
+    if !prepared.installs {
         return Snapshot::new();
     }
     let root = &prepared.project.root;
@@ -45,11 +40,12 @@ pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
     states.collect()
 }
 
-/// What a package left alone has in common before and after: the digest that npm recorded, or, in a
-/// tree without records, the very file.
+/// What a package left alone has in common before and after: its very manifest file, and the digest
+/// that npm recorded.
 fn state(found: &Found, entry: Option<&Entry>) -> Option<String> {
-    let recorded = entry.and_then(|entry| entry.integrity.clone());
-    recorded.or_else(|| found.identity.clone())
+    let recorded = entry.and_then(|entry| entry.integrity.as_deref());
+    let identity = found.identity.as_deref()?;
+    Some(format!("{identity} {}", recorded.unwrap_or_default()))
 }
 
 /// The tree after the run.
@@ -90,7 +86,7 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
         package.bundled |= bundled.contains(path);
         package.retained = before
             .get(path)
-            .is_some_and(|earlier| *earlier == state(found, entry));
+            .is_some_and(|earlier| earlier.is_some() && *earlier == state(found, entry));
         package
     });
     let packages = packages.collect();
@@ -251,13 +247,15 @@ fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec
                 differ(path, message);
             }
         }
-        for path in disk.packages.keys() {
-            let by_link = || {
-                disk.links.iter().any(|(link, target)| {
-                    target.as_ref() == Some(path) && recorded.packages.contains_key(link)
-                })
+        for (path, found) in &disk.packages {
+            let elsewhere = || {
+                recorded
+                    .packages
+                    .iter()
+                    .any(|(other, entry)| is_package(path, found, other, entry))
             };
-            if !recorded.packages.contains_key(path) && !by_link() {
+            let known = recorded.packages.contains_key(path);
+            if !known && (!path.contains(STORE) || !elsewhere()) {
                 differ(path, "is on disk, but npm did not record it".to_owned());
             }
         }
@@ -350,9 +348,11 @@ fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
     if !path.contains("node_modules/") {
         return None;
     }
-    // Earlier releases recorded the linked layout by the links' places.
-    let linked = || disk.packages.get(disk.links.get(path)?.as_ref()?);
-    let Some(found) = disk.packages.get(path).or_else(linked) else {
+    let Some(found) = disk
+        .packages
+        .get(path)
+        .or_else(|| in_store(disk, path, entry))
+    else {
         let known = disk.broken.iter().any(|broken| broken == path);
         return (!known).then(|| "was recorded by npm, but is not on disk".to_owned());
     };
@@ -370,6 +370,26 @@ fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
         .unwrap_or_else(|| lockfile::folder_name(path));
     let own = found.manifest.name.as_deref().unwrap_or(name);
     (own != name).then(|| format!("is `{own}` on disk, but npm recorded `{name}`"))
+}
+
+/// Earlier npm releases recorded the linked layout under the paths of the ordinary one.
+fn in_store<'a>(disk: &'a Disk, path: &str, entry: &Entry) -> Option<&'a Found> {
+    let mut stored = disk
+        .packages
+        .iter()
+        .filter(|(other, _)| other.contains(STORE));
+    let hit = stored.find(|(other, found)| is_package(other, found, path, entry));
+    hit.map(|(_, found)| found)
+}
+
+/// Whether a place on disk holds the package of a record.
+fn is_package(place: &str, found: &Found, path: &str, entry: &Entry) -> bool {
+    let own = found
+        .manifest
+        .name
+        .as_deref()
+        .unwrap_or_else(|| lockfile::folder_name(place));
+    own == name_of(path, entry) && found.manifest.version == entry.version
 }
 
 /// Whether two records state digests that cannot both hold.
