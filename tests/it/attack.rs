@@ -214,6 +214,59 @@ impl Stage {
         ours.is_refused(refusal);
     }
 
+    /// One attack on many items, each on its own: `body` sees `item`. Two runs for all of them;
+    /// every item must be seen by the witness bare, and refused and recorded with v4run.
+    #[track_caller]
+    pub(crate) fn every(
+        self,
+        items: &[&str],
+        body: &str,
+        refusal: Refusal<'_>,
+        witness: impl Fn(&Self, &str) -> bool,
+    ) {
+        let attack = format!(
+            "const found = {{}};
+             for (const item of JSON.parse(where.items)) {{
+                 try {{ await (async () => {{ {body} }})(); found[item] = null; }}
+                 catch (error) {{ found[item] = error.code ?? error.message; }}
+             }}
+             return found;"
+        );
+        let stage = self.with("items", &json!(items).to_string());
+        let bare = stage.outcome(stage.bare(&attack));
+        for item in items {
+            let result = &bare.result["value"][item];
+            assert!(
+                witness(&stage, item),
+                "the control does not fire: {item}: {}",
+                bare.result
+            );
+            assert!(result.is_null(), "the control fails: {item}: {result}");
+        }
+        let ours = stage.outcome(stage.hostile(&attack));
+        for item in items {
+            let told = || format!("{item}: {}\n{}", ours.result, ours.run.told());
+            assert!(!witness(&stage, item), "the attack works: {}", told());
+            let errno = ours.result["value"][item].as_str().unwrap_or_default();
+            assert!(
+                refusal.errno.contains(&errno),
+                "expected {:?}: {}",
+                refusal.errno,
+                told()
+            );
+        }
+        ours.is_violation(refusal.codes, refusal.control);
+        let violations = ours.run.record().violations().iter();
+        let codes = violations.filter_map(|violation| violation["code"].as_str());
+        let count = codes.filter(|code| refusal.codes.contains(code)).count();
+        assert!(
+            count >= items.len(),
+            "{count} violations of {}\n{}",
+            items.len(),
+            ours.run.told()
+        );
+    }
+
     /// A case whose canary is [`Stage::fired`].
     #[track_caller]
     pub(crate) fn fires(&self, attack: &str, refusal: Refusal<'_>) {

@@ -13,11 +13,14 @@ use crate::project::program;
 
 #[test]
 fn x01_a_program_written_into_the_tree() {
-    Stage::new().fires(
+    // A program that the run may read, as one from an archive would be.
+    let stage = Stage::new();
+    fs::copy("/bin/sh", stage.project.path("payload")).unwrap();
+    stage.fires(
         r"
         const file = path.join(where.project, 'node_modules', '.bin', 'fresh');
         fs.mkdirSync(path.dirname(file), { recursive: true });
-        fs.copyFileSync(fs.realpathSync('/bin/sh'), file);
+        fs.writeFileSync(file, fs.readFileSync(path.join(where.project, 'payload')));
         fs.chmodSync(file, 0o755);
         check(cp.spawnSync(file, ['-c', `echo ran > '${where.fired}'`]));
         ",
@@ -198,5 +201,10 @@ fn every_attempt_is_in_the_record() {
     let attack = "for (const name of ['one', 'two']) { cp.spawnSync(`/bin/${name}`); }";
     let ours = stage.outcome(stage.hostile(attack));
     ours.is_violation(EXECUTION.codes, EXECUTION.control);
-    ours.run.says("hint:");
+    assert_eq!(
+        ours.run.record().violations().len(),
+        2,
+        "{}",
+        ours.run.told()
+    );
 }

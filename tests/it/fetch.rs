@@ -165,7 +165,7 @@ fn an_index_that_names_archives_of_another_host() {
 fn wrong_certificates_are_refused_by_name() {
     for (identity, word) in [
         (Identity::Expired, "expired"),
-        (Identity::NotYetValid, "not yet valid"),
+        (Identity::NotYetValid, "valid yet"),
         (Identity::SelfSigned, "issuer"),
         (Identity::UnknownIssuer, "issuer"),
         (Identity::WrongName, "name"),
@@ -184,8 +184,11 @@ fn wrong_certificates_are_refused_by_name() {
         let before = registry.seen().len();
         let run = project.v4run(&["npm", "ci"]).run();
         run.refuses(120, "tls-invalid", "4.16")
-            .says(&registry.host())
-            .says("hint:");
+            .says(&registry.host());
+        // There is no remedy for a certificate of somebody else.
+        if identity != Identity::WrongName {
+            run.says("hint:");
+        }
         let told = run.stderr.to_lowercase();
         assert!(
             told.contains(word),

@@ -198,10 +198,23 @@ fn install_without_a_lockfile_makes_one() {
     assert_eq!(released["anchor"], "index");
 }
 
+/// A small tree with one nested version.
+fn small(registry: &Registry) -> impl Fn(&Project) {
+    registry.publish(&Package::new("birch", "2.1.0").dependency("leaf", "^2.0.0"));
+    registry.publish(&Package::new("leaf", "1.0.0").bin("leaf", "leaf.js"));
+    registry.publish(&Package::new("leaf", "2.0.0").bin("leaf", "leaf.js"));
+    registry.publish(&Package::new("oak", "1.0.0").dependency("leaf", "^1.0.0"));
+    let manifest = json!({
+        "name": "project", "version": "1.0.0",
+        "dependencies": { "birch": "^2.0.0", "oak": "1.0.0" },
+    });
+    move |project| project.lock(registry, &manifest)
+}
+
 #[test]
-fn packages_are_added_updated_and_removed() {
+fn packages_are_added() {
     let registry = Registry::start();
-    let prepare = forest_locked(&registry);
+    let prepare = small(&registry);
     registry.publish(&Package::new("fern", "1.2.0").dependency("leaf", "^1.0.0"));
     let (project, _) = same(&registry, &prepare, &["install", "fern@^1.0.0"]);
     assert_eq!(
@@ -213,16 +226,33 @@ fn packages_are_added_updated_and_removed() {
         &prepare,
         &["add", "--save-dev", "--save-exact", "fern"],
     );
-    let (project, _) = same(&registry, &prepare, &["uninstall", "birch"]);
-    assert!(!project.path("node_modules/moss").exists());
+}
+
+#[test]
+fn packages_are_removed() {
+    let registry = Registry::start();
+    let (project, _) = same(&registry, small(&registry), &["uninstall", "birch"]);
+    assert!(!project.path("node_modules/birch").exists());
+}
+
+#[test]
+fn packages_are_updated() {
+    let registry = Registry::start();
+    let prepare = small(&registry);
     registry.publish(&Package::new("birch", "2.3.0"));
     let (project, _) = same(&registry, &prepare, &["update"]);
     assert_eq!(
         project.installed("birch/index.js"),
         "module.exports = 'birch@2.3.0';\n"
     );
+}
+
+#[test]
+fn trees_are_tidied() {
+    let registry = Registry::start();
+    let prepare = small(&registry);
     same(&registry, &prepare, &["dedupe"]);
-    same(&registry, &prepare, &["prune", "--omit=dev"]);
+    same(&registry, &prepare, &["prune"]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ const REFUSED: [&str; 22] = [
     "globalconfig=./other",
     "allow-git=all",
     "allow-remote=all",
-    "//localhost/:_authToken=abc",
+    "_authToken=abc",
     "a-key-that-nobody-knows=1",
     "SCRIPT-SHELL=./evil.sh",
 ];
@@ -202,13 +202,14 @@ fn p06_an_authority_of_the_environment_is_not_trusted() {
     let project = Project::locked(&registry, json!({ "leaf": "1.0.0" }));
     project.user_config(&format!("registry={}\n", registry.base()));
     let authority = project.authority_file();
-    // A missing `cafile` undoes a machine-wide one, which would replace the variable.
-    project
-        .npm(&["ci", "--cafile=/nonexistent"])
+    // A machine-wide `cafile` would replace the variable.
+    let bare = project
+        .npm(&["ci"])
+        .env("npm_config_globalconfig", "/nonexistent")
         .env("NODE_EXTRA_CA_CERTS", &authority)
         .run();
     let fired = project.path("node_modules/leaf").exists();
-    assert!(fired, "the control does not fire");
+    assert!(fired, "the control does not fire\n{}", bare.told());
     fs::remove_dir_all(project.path("node_modules")).unwrap();
     let run = project
         .v4run(&["npm", "ci"])
@@ -362,6 +363,29 @@ fn a_token_goes_to_its_registry_and_not_into_the_sandbox() {
         .iter()
         .any(|seen| seen.header("authorization").is_some());
     assert!(!leaked, "the token went to another registry");
+}
+
+#[test]
+fn a_token_variable_that_the_project_names_is_read_outside_the_sandbox() {
+    // The usual committed form: the address in the project, the secret in the environment.
+    let token = "npm_nonce0fASecretToken";
+    let registry = Registry::with(Setup {
+        token: Some(token.into()),
+        ..Setup::default()
+    });
+    registry.publish(&Package::new("leaf", "1.0.0"));
+    let mut project = Project::locked(&registry, json!({ "leaf": "1.0.0" }));
+    project.secret(token);
+    project.file(
+        ".npmrc",
+        &format!("//{}/:_authToken=${{TOKEN}}\n", registry.host()),
+    );
+    project.npm(&["ci"]).env("TOKEN", token).run().succeeds();
+    project
+        .v4run(&["npm", "ci"])
+        .env("TOKEN", token)
+        .run()
+        .succeeds();
 }
 
 #[test]

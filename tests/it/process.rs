@@ -98,7 +98,7 @@ fn hanging() -> (Registry, Project) {
     registry.publish(&Package::new("slow", "1.0.0"));
     registry.fault(
         On::Tarball("slow"),
-        What::Slow(50, Duration::from_millis(400)),
+        What::Slow(8, Duration::from_millis(250)),
     );
     let project = Project::locked(&registry, json!({ "slow": "1.0.0" }));
     (registry, project)
@@ -134,17 +134,27 @@ fn t03_nothing_survives_a_kill_while_hostile_code_holds_on() {
 
 #[test]
 fn an_interrupted_run_is_sealed_and_has_the_usual_status() {
-    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (registry, project) = hanging();
+        let mut bare = project.npm(&["ci"]).start();
+        assert!(registry.wait_for(".tgz", Duration::from_secs(20)));
+        bare.signal(signal);
+        let bare = bare.wait();
         let (registry, project) = hanging();
         let mut running = project.v4run(&["npm", "ci"]).start();
         assert!(registry.wait_for(".tgz", Duration::from_secs(20)));
         running.signal(signal);
         let run = running.wait();
-        let code = run
-            .ended
-            .code
-            .or(run.ended.signal.map(|number| number + 128));
-        assert_eq!(code, Some(status), "{}", run.told());
+        let status = |ended: &crate::run::reaper::Ended| {
+            ended.code.or(ended.signal.map(|number| number + 128))
+        };
+        assert_eq!(
+            status(&run.ended),
+            status(&bare.ended),
+            "{}\n{}",
+            bare.told(),
+            run.told()
+        );
         assert!(run.record().events("sealed").len() == 1);
         let left = fs::read_dir(project.outside("tmp")).unwrap().count();
         assert_eq!(left, 0, "private directories are left behind");

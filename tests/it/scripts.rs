@@ -162,8 +162,23 @@ fn p02_the_implicit_native_build() {
 #[test]
 fn p02_the_native_build_of_the_project_itself() {
     let registry = Registry::start();
-    let project = Project::locked(&registry, json!({}));
+    let project = Project::new(&registry);
+    let canaries = Canaries::new(&project);
+    let tool = format!("#!/bin/sh\n{}\n", canaries.command("built"));
+    registry.publish(
+        &Package::new("node-gyp", "1.0.0")
+            .field("bin", json!({ "node-gyp": "gyp.sh" }))
+            .executable("gyp.sh", tool.as_bytes()),
+    );
+    project.lock(
+        &registry,
+        &json!({
+            "name": "project", "version": "1.0.0", "dependencies": { "node-gyp": "1.0.0" },
+        }),
+    );
     project.file("binding.gyp", "{}");
+    project.npm(&["ci"]).run().succeeds();
+    assert_eq!(canaries.fired(), ["built"], "the control does not fire");
     let run = project.v4run(&["npm", "ci"]).run();
     run.succeeds();
     run.record().event("script-suppressed", |event| {

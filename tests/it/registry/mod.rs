@@ -130,6 +130,7 @@ impl Seen {
 struct Log {
     seen: Vec<Seen>,
     connections: usize,
+    failed_handshakes: usize,
 }
 
 struct Shared {
@@ -296,6 +297,11 @@ impl Registry {
     /// Connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.log.lock().unwrap().connections
+    }
+
+    /// Connections that did not get through a TLS handshake.
+    pub(crate) fn failed_handshakes(&self) -> usize {
+        self.shared.log.lock().unwrap().failed_handshakes
     }
 
     /// Waits until a request for a path with that ending was seen.

@@ -60,6 +60,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, shared: A
                 None => serve(stream, false, shared, socket).await,
                 Some(config) => {
                     let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
+                        shared.log.lock().unwrap().failed_handshakes += 1;
                         return;
                     };
                     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
