@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_would_take_for_no_digest_is_malformed() {
+    fn another_shape_is_malformed() {
         for text in [
             "",
             "[]",
@@ -224,11 +224,8 @@ mod tests {
             "<html>",
             "{}",
             r#"{"name":"left","versions":[]}"#,
-            r#"{"name":"left","versions":{"1":{"dist":{"integrity":""}}}}"#,
-            r#"{"name":"left","versions":{"1":{"dist":{"integrity":"sha512-"}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"integrity":7}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"integrity":["x"]}}}}"#,
-            r#"{"name":"left","versions":{"1":{"dist":{"shasum":"zz"}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":{"tarball":"x"}}}}"#,
             r#"{"name":"left","versions":{"1":{"dist":[]}}}"#,
             r#"{"name":"left","versions":{"1":{"name":"right"}}}"#,
@@ -236,6 +233,19 @@ mod tests {
             r#"{"name":"left","name":"right"}"#,
         ] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_digest_that_cannot_be_read_is_none() {
+        for dist in [
+            r#"{"integrity":""}"#,
+            r#"{"integrity":"sha512-"}"#,
+            r#"{"integrity":"sha999-abc"}"#,
+            r#"{"shasum":"zz"}"#,
+        ] {
+            let text = format!(r#"{{"name":"left","versions":{{"1":{{"dist":{dist}}}}}}}"#);
+            assert_eq!(read(&text).unwrap()[0].integrity, None, "{dist}");
         }
     }
 
