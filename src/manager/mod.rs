@@ -175,7 +175,7 @@ pub trait Manager: std::fmt::Debug + Sync {
     }
 }
 
-/// Install paths with the integrity they were recorded with.
+/// Install paths with what identifies what is there; the driver's own text.
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.

@@ -56,6 +56,10 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// Classifies a request below `base`. `url` is the full address, already known to lie below it.
     fn classify(&self, method: &Method, base: &Url, url: &Url) -> Class;
 
+    /// The `Accept` value that is sent for what the manager asked with. One of a few constants: a
+    /// header is no way out for anything else.
+    fn accept(&self, asked: &str) -> &'static str;
+
     /// The digests that an index document names. `url` is where the document came from.
     fn expectations(&self, url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError>;
 }

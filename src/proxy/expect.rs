@@ -86,6 +86,29 @@ impl Expectations {
         }
     }
 
+    /// The first of these statements that contradicts one from before the start: then the lockfile
+    /// or the repository was changed, and nothing of that index is to be believed.
+    pub(super) fn conflict(&self, expected: &[Expected]) -> Option<Finding> {
+        let state = self.state();
+        expected.iter().find_map(|one| {
+            let promised = one
+                .integrity
+                .as_ref()
+                .filter(|i| i.algorithm().is_strong())?;
+            state
+                .of(&one.name, &one.version)
+                .filter(|statement| statement.anchor != Anchor::Index)
+                .find_map(|statement| {
+                    let also = statement
+                        .strong()
+                        .filter(|also| !also.agrees_with(promised))?;
+                    let subject = format!("{}@{}", one.name, one.version);
+                    let places = (&*statement.stated_in, one.stated_in.as_str());
+                    Some(conflict(subject, (also, places.0), (promised, places.1)))
+                })
+        })
+    }
+
     /// Whether some statement names an artifact at that host with a digest that suffices.
     pub(super) fn names_host(&self, host: &str, port: u16) -> bool {
         self.state().hosts.contains(&(host.to_owned(), port))
@@ -256,15 +279,8 @@ fn judge(
     for (index, (one, promised)) in strong.iter().enumerate() {
         for (other, also) in strong.iter().skip(index.saturating_add(1)) {
             if !promised.agrees_with(also) {
-                return Err(Finding::new(
-                    Code::AnchorConflict,
-                    subject,
-                    format!(
-                        "two anchors promise different digests\n  {promised} ({})\n  {also} ({})",
-                        one.stated_in, other.stated_in
-                    ),
-                )
-                .with_hint(Code::AnchorConflict.remedy()));
+                let (one, other) = (&*one.stated_in, &*other.stated_in);
+                return Err(conflict(subject, (promised, one), (also, other)));
             }
         }
     }
@@ -286,6 +302,14 @@ fn judge(
         anchor: best.anchor,
         stated: stated.join(", "),
     })
+}
+
+fn conflict(subject: String, one: (&Integrity, &str), other: (&Integrity, &str)) -> Finding {
+    let message = format!(
+        "two anchors promise different digests\n  {} ({})\n  {} ({})",
+        one.0, one.1, other.0, other.1
+    );
+    Finding::new(Code::AnchorConflict, subject, message).with_hint(Code::AnchorConflict.remedy())
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) const AUDIT_TIME: Duration = Duration::from_secs(30);
 pub(super) const METADATA: u64 = 16 * 1024 * 1024;
 /// The body of an error answer that is passed on so that the manager can show it.
 pub(super) const FAILURE: usize = 64 * 1024;
-/// Longest `accept` and `user-agent` passed on.
+/// Longest header value that is taken from a request.
 pub(super) const HEADER_VALUE: usize = 1024;
 /// Distinct findings that are reported; more are counted.
 pub(super) const FINDINGS: usize = 10_000;

@@ -130,11 +130,17 @@ async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyE
     });
 
     let store = Directory::open(Path::new(&network.store)).map_err(ProxyError::Store)?;
+    let warms = !network.expected.is_empty();
     let tunnels = set_up(network, &store, &events)?;
-    // Until the manager asks there is time to read the trust anchors and to connect.
+    // Until the manager asks there is time to read the trust anchors and to connect. A run that
+    // expects nothing may well ask for nothing, and then nobody is connected to.
     let warming = tokio::spawn({
         let tunnels = Arc::clone(&tunnels);
-        async move { tunnels.warm().await }
+        async move {
+            if warms {
+                tunnels.warm().await;
+            }
+        }
     });
     let accepting = tokio::spawn(accept(connections, tunnels)?);
 

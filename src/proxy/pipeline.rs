@@ -23,7 +23,7 @@ use super::gzip::{self, GzipError};
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
-use super::upstream::{Ask, Collect, Fetched, Upstream, forwarded, is_gzip};
+use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
 use crate::model::Code;
 use crate::model::Event;
 use crate::model::Finding;
@@ -72,7 +72,7 @@ impl Pipeline {
         let outcome = match self.classify(request.method(), &url) {
             Ok(Task::Audit) => self.audit(&url, request).await,
             Ok(task) => {
-                let headers = forwarded(request.headers());
+                let headers = headers(self.protocol, request.headers());
                 let key = format!("{:?} {url}", headers.get(ACCEPT));
                 self.under_way
                     .run(key, || self.read(task, &url, headers))
@@ -164,6 +164,9 @@ impl Pipeline {
                 "the index of `{name}` is one of `{}`",
                 other.name
             )));
+        }
+        if let Some(conflict) = self.expectations.conflict(&expected) {
+            return Err(conflict);
         }
         self.expectations.add(expected);
         Ok(())
@@ -309,7 +312,7 @@ impl Pipeline {
             let message = "the audit request is too large or did not come in time";
             return Err(Finding::new(Code::RequestRefused, redact_url(url), message));
         };
-        let mut headers = forwarded(&parts.headers);
+        let mut headers = headers(self.protocol, &parts.headers);
         for name in [CONTENT_TYPE, CONTENT_ENCODING] {
             if let Some(value) = parts.headers.get(&name) {
                 headers.insert(name, value.clone());
@@ -444,7 +447,7 @@ struct Artifact(Hashing<Spool>);
 impl Collect for Artifact {
     fn piece(&mut self, piece: Bytes) -> Result<(), Finding> {
         self.0.push(piece).map_err(|error: io::Error| {
-            let reason = chain(&error);
+            let reason = format!("cannot write to the store: {}", chain(&error));
             Finding::new(Code::StoreFailed, "store", reason).with_hint(Code::StoreFailed.remedy())
         })
     }
@@ -495,5 +498,10 @@ fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
 }
 
 fn store(error: &StoreError) -> Finding {
-    Finding::new(Code::StoreFailed, "store", chain(error)).with_hint(Code::StoreFailed.remedy())
+    Finding::new(
+        Code::StoreFailed,
+        "store",
+        format!("cannot write to the store: {}", chain(error)),
+    )
+    .with_hint(Code::StoreFailed.remedy())
 }

@@ -226,7 +226,7 @@ impl Run {
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
-        let watch = runtime::Watch::start(&prepared.tools);
+        let watch = runtime::Watch::start(&prepared.tools, &prepared.launch.rules);
         let result = start.run(
             recorder,
             self.options.manager,
@@ -264,8 +264,11 @@ impl Run {
                 }
                 recorded.push(Event::Installed(package));
             }
-            for finding in installed.findings {
-                recorded.push(Event::Found(finding));
+            // A manager that failed leaves a partial tree, and says so itself.
+            if ended.status == Some(ManagerStatus::Exited(0)) {
+                for finding in installed.findings {
+                    recorded.push(Event::Found(finding));
+                }
             }
         }
         for finding in assess::compare(&Index::new(recorded.events())) {

@@ -5,9 +5,10 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread::JoinHandle;
 
-use crate::model::{Code, Event, Finding, Tool};
+use crate::model::{Access, Code, Event, Finding, PathRule, Tool};
 use crate::verify::Hashed;
 
 type Identity = (u64, u64, u64, i64, i64, i64, i64);
@@ -34,9 +35,18 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Notes the files as they are and starts hashing them.
-    pub(super) fn start(tools: &[Tool]) -> Self {
+    ///
+    /// A program below a place that the run may write (`npm install -g npm`) is run from a copy and
+    /// may change.
+    pub(super) fn start(tools: &[Tool], rules: &[PathRule]) -> Self {
+        let written = |path: &str| {
+            rules
+                .iter()
+                .any(|rule| rule.access == Access::Write && Path::new(path).starts_with(&rule.path))
+        };
         let before = tools
             .iter()
+            .filter(|tool| !written(&tool.path))
             .map(|t| (t.path.clone(), identity(&t.path)))
             .collect();
         let mut tools = tools.to_vec();
@@ -98,10 +108,10 @@ mod tests {
             path: path.clone(),
             sha256: None,
         };
-        let watch = Watch::start(std::slice::from_ref(&tool));
+        let watch = Watch::start(std::slice::from_ref(&tool), &[]);
         let calm = watch.finish();
         assert!(!calm.iter().any(|event| matches!(event, Event::Found(_))));
-        let watch = Watch::start(&[tool]);
+        let watch = Watch::start(&[tool], &[]);
         std::fs::write(&path, "afterwards").unwrap();
         let changed = watch.finish();
         assert!(changed.iter().any(

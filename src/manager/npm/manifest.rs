@@ -41,6 +41,10 @@ pub(super) struct Manifest {
     /// Group, name, specification; also `overrides`, flattened.
     pub(super) dependencies: Vec<(String, String, String)>,
     pub(super) workspaces: Vec<String>,
+    /// Files that are made programs, relative to the manifest.
+    pub(super) programs: Vec<String>,
+    /// Names of packages that its archive carries.
+    pub(super) bundles: Vec<String>,
     /// `gypfile: false` switches the implicit native build off.
     pub(super) no_gyp: bool,
 }
@@ -57,6 +61,24 @@ impl Manifest {
             scripts: strings(value.get("scripts")).collect(),
             no_gyp: value.get("gypfile") == Some(&Value::Bool(false)),
             ..Self::default()
+        };
+        manifest.programs = match value.get("bin") {
+            Some(Value::String(path)) => vec![path.clone()],
+            other => strings(other).map(|(_, path)| path).collect(),
+        };
+        let bundles = value
+            .get("bundleDependencies")
+            .or(value.get("bundledDependencies"));
+        manifest.bundles = match bundles {
+            Some(Value::Array(names)) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            Some(Value::Bool(true)) => strings(value.get("dependencies"))
+                .map(|(name, _)| name)
+                .collect(),
+            _ => Vec::new(),
         };
         for group in GROUPS {
             let entries = strings(value.get(*group));
@@ -125,7 +147,7 @@ mod tests {
         let manifest = Manifest::parse(
             br#"{"name":"a","version":"1.0.0","scripts":{"install":"x","test":"y","prepare":3},
                 "dependencies":{"b":"^1","c":{}},"overrides":{"d":{".":"2","e":"file:x"},"f":"$b"},
-                "workspaces":{"packages":["p/*"]},"gypfile":false}"#,
+                "workspaces":{"packages":["p/*"]},"gypfile":false,"bin":{"a":"cli.js"}}"#,
         )
         .unwrap();
         assert_eq!(manifest.name.as_deref(), Some("a"));
@@ -140,6 +162,7 @@ mod tests {
             .collect();
         assert_eq!(names, ["b", ".", "e"]);
         assert_eq!(manifest.workspaces, ["p/*"]);
+        assert_eq!(manifest.programs, ["cli.js"]);
         assert!(manifest.no_gyp);
     }
 

@@ -46,10 +46,9 @@ impl Writes {
 #[derive(Debug)]
 pub(super) struct Grounds<'a> {
     pub(super) profile: &'a Profile,
+    /// npm and node as they are run: installed ones or private copies.
     pub(super) runtime: &'a Runtime,
     pub(super) private: &'a PrivateDirs,
-    /// npm's package as it is run: the installed one or a private copy.
-    pub(super) npm: &'a Path,
     /// The project, unless the run is about the global tree.
     pub(super) project: Option<&'a Path>,
     /// The global tree, when the run is about it.
@@ -92,9 +91,9 @@ impl Grounds<'_> {
             grant(root, Access::Read, "libraries of node");
             roots.insert(root.to_path_buf());
         }
-        grant(self.npm, Access::Read, "npm itself");
-        if self.is_quiet(self.npm) {
-            roots.insert(self.npm.to_path_buf());
+        grant(&self.runtime.npm, Access::Read, "npm itself");
+        if self.is_quiet(&self.runtime.npm) {
+            roots.insert(self.runtime.npm.to_path_buf());
         }
         for entry in &self.profile.paths {
             for path in entry

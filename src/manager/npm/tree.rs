@@ -4,59 +4,48 @@
 //! (`node_modules/.package-lock.json`), and the disk. All are untrusted; links are not followed,
 //! and the walk is bounded. What npm ran or fetched is not judged here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::disk::{Disk, Found, PACKAGES};
 use super::lockfile::{self, Entry, Lock};
 use super::manifest::{self, Manifest};
 use crate::manager::{Installed, Prepared, Snapshot, read};
 use crate::model::{Code, Finding, InstalledPackage, Integrity, Script, redact_url};
 
-/// Packages that a tree may have.
-const PACKAGES: usize = 200_000;
+mod disk;
+#[cfg(test)]
+mod tests;
+
+/// Where the linked layout keeps packages.
+const STORE: &str = "node_modules/.store/";
 
 /// Differences that are listed.
 const LISTED: usize = 20;
 
-/// A package found on disk.
-#[derive(Debug)]
-struct Found {
-    manifest: Manifest,
-    gyp: bool,
-}
-
-/// The disk below a project.
-#[derive(Debug, Default)]
-struct Disk {
-    /// By install path.
-    packages: BTreeMap<String, Found>,
-    /// Links by install path, with the path below the project that they lead to.
-    links: BTreeMap<String, Option<String>>,
-    /// Install paths without a readable manifest.
-    broken: Vec<String>,
-    /// Whether the walk was cut short.
-    cut: bool,
-}
-
-/// What is installed before the start. `npm ci` removes it all, so for it nothing is.
+/// What is installed before the start.
 pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
-    let clean = prepared
-        .launch
-        .arguments
-        .get(2)
-        .is_some_and(|word| word == "ci");
-    if clean || !prepared.installs {
+    if !prepared.installs {
         return Snapshot::new();
     }
     let root = &prepared.project.root;
     let recorded = lockfile::load_hidden(root).ok().flatten();
     let disk = Disk::read(root);
-    let integrity = |path: &str| recorded.as_ref()?.packages.get(path)?.integrity.clone();
-    disk.packages
-        .keys()
-        .map(|path| (path.clone(), integrity(path)))
-        .collect()
+    let packages = disk.packages.iter();
+    let states = packages.map(|(path, found)| {
+        let entry = recorded.as_ref().and_then(|lock| lock.packages.get(path));
+        (path.clone(), state(found, entry))
+    });
+    states.collect()
+}
+
+/// What a package left alone has in common before and after: its very manifest file, and the digest
+/// that npm recorded.
+fn state(found: &Found, entry: Option<&Entry>) -> Option<String> {
+    let recorded = entry.and_then(|entry| entry.integrity.as_deref());
+    let identity = found.identity.as_deref()?;
+    Some(format!("{identity} {}", recorded.unwrap_or_default()))
 }
 
 /// The tree after the run.
@@ -86,9 +75,19 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
     };
     findings.extend(compare(&disk, recorded.as_ref(), promised.as_ref()));
     let record = recorded.as_ref().or(promised.as_ref());
+    let bundled = if record.is_none() {
+        disk.bundled()
+    } else {
+        BTreeSet::new()
+    };
     let packages = disk.packages.iter().map(|(path, found)| {
         let entry = record.and_then(|lock| lock.packages.get(path));
-        package(path, found, entry, before, &disk)
+        let mut package = package(path, found, entry, &disk);
+        package.bundled |= bundled.contains(path);
+        package.retained = before
+            .get(path)
+            .is_some_and(|earlier| earlier.is_some() && *earlier == state(found, entry));
+        package
     });
     let packages = packages.collect();
     let top = read::file(&root.join("package.json"), manifest::LIMIT)
@@ -134,157 +133,14 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
     }
 }
 
-impl Disk {
-    fn read(root: &Path) -> Self {
-        let mut disk = Self::default();
-        let mut pending = vec![String::new()];
-        while let Some(owner) = pending.pop() {
-            let prefix = if owner.is_empty() {
-                String::new()
-            } else {
-                format!("{owner}/")
-            };
-            for path in children(root, &format!("{prefix}node_modules")) {
-                if disk.packages.len() + disk.links.len() > PACKAGES {
-                    disk.cut = true;
-                    return disk;
-                }
-                if let Some(next) = disk.visit(root, path) {
-                    pending.push(next);
-                }
-            }
-            // The linked layout keeps packages in `.store/KEY/node_modules`.
-            let store = format!("{prefix}node_modules/.store");
-            pending.extend(
-                names(&root.join(&store))
-                    .into_iter()
-                    .map(|key| format!("{store}/{key}")),
-            );
-        }
-        disk
-    }
-
-    /// Looks at one place; gives the path whose own tree is to be looked at.
-    fn visit(&mut self, root: &Path, path: String) -> Option<String> {
-        let full = root.join(&path);
-        let Ok(data) = std::fs::symlink_metadata(&full) else {
-            return None;
-        };
-        if data.is_symlink() {
-            let real = full.canonicalize().ok();
-            let target = real.and_then(|real| {
-                let base = root.canonicalize().ok()?;
-                Some(real.strip_prefix(base).ok()?.to_str()?.to_owned())
-            });
-            // A workspace is a package of its own; links into the tree are seen where they lead.
-            let workspace = target
-                .clone()
-                .filter(|target| !target.contains("node_modules/"));
-            self.links.insert(path, target);
-            let workspace = workspace.filter(|target| !self.packages.contains_key(target))?;
-            return self.add(root, workspace);
-        }
-        if data.is_dir() {
-            self.add(root, path)
-        } else {
-            None
-        }
-    }
-
-    fn add(&mut self, root: &Path, path: String) -> Option<String> {
-        let full = root.join(&path);
-        let bytes = read::file(&full.join("package.json"), manifest::LIMIT)
-            .ok()
-            .flatten();
-        match bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
-            Some(manifest) => {
-                let gyp = full.join("binding.gyp").is_file();
-                self.packages.insert(path.clone(), Found { manifest, gyp });
-            }
-            None => self.broken.push(path.clone()),
-        }
-        Some(path)
-    }
-
-    /// Where a package at `from` finds a dependency, as node looks for it.
-    fn resolve(&self, from: &str, name: &str) -> Option<String> {
-        let mut place = from;
-        loop {
-            let prefix = if place.is_empty() {
-                String::new()
-            } else {
-                format!("{place}/")
-            };
-            let candidate = format!("{prefix}node_modules/{name}");
-            if self.packages.contains_key(&candidate) {
-                return Some(candidate);
-            }
-            if let Some(target) = self.links.get(&candidate) {
-                return target
-                    .clone()
-                    .filter(|target| self.packages.contains_key(target));
-            }
-            if place.is_empty() {
-                return None;
-            }
-            place = place
-                .rfind('/')
-                .map_or("", |at| place.get(..at).unwrap_or_default());
-        }
-    }
-}
-
-/// Names in a directory; none when there is no such directory.
-fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let names = entries.flatten().take(PACKAGES);
-    let mut names: Vec<String> = names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
-}
-
-/// Places of packages in an install tree: folders and folders in scopes, not npm's own.
-fn children(root: &Path, tree: &str) -> Vec<String> {
-    let full = root.join(tree);
-    if !std::fs::symlink_metadata(&full).is_ok_and(|data| data.is_dir()) {
-        return Vec::new();
-    }
-    let mut paths = Vec::new();
-    for name in names(&full) {
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = format!("{tree}/{name}");
-        let scope = name.starts_with('@') && !full.join(&name).is_symlink();
-        if scope {
-            let inner = names(&full.join(&name))
-                .into_iter()
-                .filter(|name| !name.starts_with('.'));
-            paths.extend(inner.map(|inner| format!("{path}/{inner}")));
-        } else if full.join(&name).is_dir() || full.join(&name).is_symlink() {
-            paths.push(path);
-        }
-    }
-    paths
-}
-
-fn package(
-    path: &str,
-    found: &Found,
-    entry: Option<&Entry>,
-    before: &Snapshot,
-    disk: &Disk,
-) -> InstalledPackage {
+fn package(path: &str, found: &Found, entry: Option<&Entry>, disk: &Disk) -> InstalledPackage {
     let manifest = &found.manifest;
     let fallback = lockfile::folder_name(path).to_owned();
     let name = manifest.name.clone().unwrap_or(fallback);
     let version = manifest.version.clone().unwrap_or_default();
     let stated = entry.and_then(|entry| entry.integrity.clone());
     let local = !path.contains("node_modules/");
+    let stated_place = entry.and_then(|entry| entry.resolved.as_deref()).map(shown);
     let flag = |read: fn(&Entry) -> bool| entry.is_some_and(read);
     let needs = manifest.dependencies.iter().filter(|(group, ..)| {
         matches!(
@@ -301,11 +157,15 @@ fn package(
         integrity: stated
             .as_deref()
             .and_then(|text| Integrity::parse(text).ok()),
-        resolved: entry.and_then(|entry| entry.resolved.as_deref()).map(shown),
+        resolved: if local {
+            Some(format!("file:{path}"))
+        } else {
+            stated_place
+        },
         dev: flag(|entry| entry.dev || entry.dev_optional),
         optional: flag(|entry| entry.optional || entry.dev_optional),
         bundled: flag(|entry| entry.in_bundle),
-        retained: before.get(path).is_some_and(|earlier| *earlier == stated),
+        retained: false,
         local,
         scripts: scripts(found, local),
         dependencies: dependencies.into_iter().collect(),
@@ -387,54 +247,21 @@ fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec
                 differ(path, message);
             }
         }
-        for path in disk
-            .packages
-            .keys()
-            .filter(|path| !recorded.packages.contains_key(*path))
-        {
-            differ(path, "is on disk, but npm did not record it".to_owned());
+        for (path, found) in &disk.packages {
+            let elsewhere = || {
+                recorded
+                    .packages
+                    .iter()
+                    .any(|(other, entry)| is_package(path, found, other, entry))
+            };
+            let known = recorded.packages.contains_key(path);
+            if !known && (!path.contains(STORE) || !elsewhere()) {
+                differ(path, "is on disk, but npm did not record it".to_owned());
+            }
         }
     }
     if let (Some(recorded), Some(promised)) = (recorded, promised) {
-        let partial = promised.packages.values().any(|entry| entry.link);
-        for (path, entry) in &recorded.packages {
-            match promised.packages.get(path) {
-                _ if path.is_empty() || entry.link || entry.extraneous => {}
-                None => differ(
-                    path,
-                    "was installed, but the lockfile does not have it".to_owned(),
-                ),
-                Some(wanted) if wanted.version != entry.version => {
-                    let version = |entry: &Entry| entry.version.clone().unwrap_or_default();
-                    differ(
-                        path,
-                        format!(
-                            "is {}, but the lockfile says {}",
-                            version(entry),
-                            version(wanted)
-                        ),
-                    );
-                }
-                Some(wanted) if contradict(wanted, entry) => {
-                    differ(path, "has another digest than the lockfile says".to_owned());
-                }
-                Some(_) => {}
-            }
-        }
-        let needed = |entry: &Entry| {
-            !(entry.dev
-                || entry.optional
-                || entry.dev_optional
-                || entry.peer
-                || entry.extraneous
-                || partial)
-        };
-        let missing = promised.packages.iter().filter(|(path, entry)| {
-            !path.is_empty() && needed(entry) && !recorded.packages.contains_key(*path)
-        });
-        for (path, _) in missing {
-            differ(path, "is in the lockfile, but was not installed".to_owned());
-        }
+        findings.extend(against_lock(recorded, promised));
     }
     let more = findings.len().saturating_sub(LISTED);
     findings.truncate(LISTED);
@@ -445,17 +272,91 @@ fn compare(disk: &Disk, recorded: Option<&Lock>, promised: Option<&Lock>) -> Vec
     findings
 }
 
+/// Differences between npm's record and the lockfile.
+fn against_lock(recorded: &Lock, promised: &Lock) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut differ = |subject: &str, message: &str| {
+        findings.push(Finding::new(Code::ViewMismatch, subject, message));
+    };
+    let linked = recorded.packages.keys().any(|path| path.contains(STORE));
+    for (path, entry) in &recorded.packages {
+        let folder = entry.version.is_none() && path.contains(STORE);
+        if path.is_empty() || entry.link || entry.extraneous || folder {
+            continue;
+        }
+        match counterpart(promised, linked, path, entry) {
+            None => differ(path, "was installed, but the lockfile does not have it"),
+            Some(wanted) if wanted.version != entry.version => {
+                let version = |entry: &Entry| entry.version.clone().unwrap_or_default();
+                let message = format!(
+                    "is {}, but the lockfile says {}",
+                    version(entry),
+                    version(wanted)
+                );
+                differ(path, &message);
+            }
+            Some(wanted) if contradict(wanted, entry) => {
+                differ(path, "has another digest than the lockfile says");
+            }
+            Some(_) => {}
+        }
+    }
+    // A filter for workspaces installs a part; what is optional or for development may be left out.
+    let partial = promised.packages.values().any(|entry| entry.link);
+    let needed = |entry: &Entry| {
+        let spare = entry.dev || entry.optional || entry.dev_optional || entry.peer;
+        !(spare || entry.extraneous || partial)
+    };
+    for (path, entry) in &promised.packages {
+        if !path.is_empty() && needed(entry) && counterpart(recorded, linked, path, entry).is_none()
+        {
+            differ(path, "is in the lockfile, but was not installed");
+        }
+    }
+    findings
+}
+
+/// The entry of another record for the same package. The linked layout has other paths than the
+/// lockfile: there a package is found by identity.
+fn counterpart<'a>(lock: &'a Lock, linked: bool, path: &str, entry: &Entry) -> Option<&'a Entry> {
+    if !linked {
+        return lock.packages.get(path);
+    }
+    let same = |(other, candidate): &(&String, &Entry)| {
+        candidate.version == entry.version && name_of(other, candidate) == name_of(path, entry)
+    };
+    lock.packages.iter().find(same).map(|(_, found)| found)
+}
+
+fn name_of<'a>(path: &'a str, entry: &'a Entry) -> &'a str {
+    entry
+        .name
+        .as_deref()
+        .unwrap_or_else(|| lockfile::folder_name(path))
+}
+
 /// What is wrong on disk with a place that npm recorded.
 fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
     if entry.link {
         return (!disk.links.contains_key(path))
             .then(|| "was recorded as a link that is not there".to_owned());
     }
-    let Some(found) = disk.packages.get(path) else {
+    if entry.version.is_none() && path.contains(STORE) {
+        return None;
+    }
+    // Directories of the project itself are not npm's to make or remove.
+    if !path.contains("node_modules/") {
+        return None;
+    }
+    let Some(found) = disk
+        .packages
+        .get(path)
+        .or_else(|| in_store(disk, path, entry))
+    else {
         let known = disk.broken.iter().any(|broken| broken == path);
         return (!known).then(|| "was recorded by npm, but is not on disk".to_owned());
     };
-    if path.contains("node_modules/") && entry.version != found.manifest.version {
+    if entry.version != found.manifest.version {
         let version = |version: &Option<String>| version.clone().unwrap_or_default();
         return Some(format!(
             "is {} on disk, but npm recorded {}",
@@ -468,8 +369,27 @@ fn on_disk(disk: &Disk, path: &str, entry: &Entry) -> Option<String> {
         .as_deref()
         .unwrap_or_else(|| lockfile::folder_name(path));
     let own = found.manifest.name.as_deref().unwrap_or(name);
-    (path.contains("node_modules/") && own != name)
-        .then(|| format!("is `{own}` on disk, but npm recorded `{name}`"))
+    (own != name).then(|| format!("is `{own}` on disk, but npm recorded `{name}`"))
+}
+
+/// Earlier npm releases recorded the linked layout under the paths of the ordinary one.
+fn in_store<'a>(disk: &'a Disk, path: &str, entry: &Entry) -> Option<&'a Found> {
+    let mut stored = disk
+        .packages
+        .iter()
+        .filter(|(other, _)| other.contains(STORE));
+    let hit = stored.find(|(other, found)| is_package(other, found, path, entry));
+    hit.map(|(_, found)| found)
+}
+
+/// Whether a place on disk holds the package of a record.
+fn is_package(place: &str, found: &Found, path: &str, entry: &Entry) -> bool {
+    let own = found
+        .manifest
+        .name
+        .as_deref()
+        .unwrap_or_else(|| lockfile::folder_name(place));
+    own == name_of(path, entry) && found.manifest.version == entry.version
 }
 
 /// Whether two records state digests that cannot both hold.
@@ -506,6 +426,3 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,6 +21,9 @@ const INDEX: u64 = 128 * 1024 * 1024;
 /// The largest packages carry browsers or model files.
 const ARTIFACT: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Media type of the abbreviated packument.
+const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
+
 /// The npm registry protocol.
 #[derive(Debug)]
 pub struct Npm;
@@ -40,6 +43,17 @@ impl Protocol for Npm {
 
     fn classify(&self, method: &Method, base: &Url, url: &Url) -> Class {
         path::classify(method, base, url)
+    }
+
+    fn accept(&self, asked: &str) -> &'static str {
+        // The abbreviated document, or the full one.
+        if asked.contains(ABBREVIATED) {
+            "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
+        } else if asked.contains("json") {
+            "application/json"
+        } else {
+            "*/*"
+        }
     }
 
     fn expectations(&self, url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError> {

@@ -223,7 +223,9 @@ async fn http1_connections_are_kept_and_replaced_when_the_server_closes_them() {
                 reply
             }
         });
-        let run = Run::against(&registry);
+        let run = Run::planned(&registry, |plan| {
+            plan.expected = vec![locked("left", "1.0.0", CONTENT)];
+        });
         while registry.handshakes.load(Ordering::Relaxed) == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

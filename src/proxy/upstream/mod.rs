@@ -34,6 +34,10 @@ use super::repositories::Repositories;
 use crate::model::Code;
 use crate::model::Finding;
 use crate::model::redact_url;
+use crate::protocol::Protocol;
+
+/// How v4run names itself to a repository.
+const AGENT: &str = concat!("v4run/", env!("CARGO_PKG_VERSION"));
 
 /// One request.
 #[derive(Debug)]
@@ -237,18 +241,14 @@ impl Upstream {
     }
 }
 
-/// The manager's headers that are sent on.
-pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for name in [ACCEPT, USER_AGENT] {
-        let value = headers
-            .get(&name)
-            .filter(|value| value.len() <= limits::HEADER_VALUE);
-        if let Some(value) = value {
-            kept.insert(name, value.clone());
-        }
-    }
-    kept
+/// The headers of a request to the repository: made here, never copied from the manager's.
+pub(super) fn headers(protocol: &dyn Protocol, asked: &HeaderMap) -> HeaderMap {
+    let asked = asked.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = protocol.accept(asked.unwrap_or_default());
+    HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static(accept)),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+    ])
 }
 
 fn failed(url: &Url, message: &str) -> Finding {

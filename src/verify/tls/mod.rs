@@ -134,7 +134,7 @@ pub fn explain(error: &rustls::Error) -> (String, Option<&'static str>) {
                 Some("renew the server's certificate; check the clock of this machine"),
             ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
-                format!("the certificate is not valid yet: {reason}"),
+                format!("the certificate is not yet valid: {reason}"),
                 Some("check the clock of this machine"),
             ),
             CertificateError::UnknownIssuer => (

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::Facts;
 use crate::manager::npm::config::Origin;
+use crate::manager::npm::find::Runtime;
 use crate::manager::npm::manifest::PROJECT_HOOKS;
 use crate::manager::npm::plan::{Grounds, Writes};
-use crate::manager::npm::{definitions, network, tree};
+use crate::manager::npm::{definitions, network, project, tree};
 use crate::manager::{Prepared, Project, Promotion, Refusal};
 use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
 use crate::profile::{Does, Writes as Scope};
@@ -38,15 +39,14 @@ impl Facts<'_> {
         );
         self.events.extend(notes.into_iter().map(Event::Found));
         let writes = self.writes();
-        let npm = self.npm_to_run(&writes)?;
+        let running = self.running(&writes)?;
         let project = Some(self.location.root.as_path()).filter(|_| !self.global);
         let project = project.filter(|root| root.parent().is_some());
         let tree = self.config.prefix.join("lib/node_modules");
         let (rules, runtime_roots) = Grounds {
             profile: &self.profile,
-            runtime: &self.runtime,
+            runtime: &running,
             private: self.request.private,
-            npm: &npm,
             project,
             global: Some(tree.as_path()).filter(|_| self.global),
             home: self.request.home.as_deref(),
@@ -56,11 +56,11 @@ impl Facts<'_> {
         .rules();
         let (home, empty) = self.write_configuration()?;
         let promotions = self.promotions()?;
-        let mut arguments = vec![self.runtime.node.clone().into_os_string()];
-        arguments.push(npm.join("bin/npm-cli.js").into_os_string());
+        let mut arguments = vec![running.node.clone().into_os_string()];
+        arguments.push(running.script().into_os_string());
         arguments.extend(self.command_line().into_iter().map(OsString::from));
         let launch = Launch {
-            executable: self.runtime.node.clone().into_os_string(),
+            executable: running.node.clone().into_os_string(),
             arguments,
             environment: self.environment(&home, &empty),
             directory: self.request.directory.clone().into_os_string(),
@@ -117,19 +117,42 @@ impl Facts<'_> {
             return writes;
         }
         let root = &self.location.root;
-        if !on("package-lock-only") {
-            let places = std::iter::once(root).chain(&self.workspaces);
-            let trees = places
-                .chain(&self.directories)
-                .map(|place| (place.join("node_modules"), "installed packages"));
-            writes.directories.extend(trees);
-            writes.directories.sort();
-            writes.directories.dedup();
-        }
+        let places = std::iter::once(root).chain(&self.workspaces);
+        let trees = places.chain(&self.directories);
+        let trees = trees.map(|place| (place.join("node_modules"), "installed packages"));
+        let kept = |(path, _): &(PathBuf, _)| !on("package-lock-only") || path.is_dir();
+        writes.directories.extend(trees.filter(kept));
+        writes.directories.sort();
+        writes.directories.dedup();
+        writes.files = self.programs();
         if self.task.writes == Scope::Project {
-            writes.files = self.written_files();
+            writes.files.extend(self.written_files());
         }
         writes
+    }
+
+    /// Programs of the project's own packages: npm links them into the tree and makes them
+    /// executable. Hidden folders (`.git`, `.github`) never count.
+    fn programs(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let places = self.workspaces.iter().chain(&self.directories);
+        let all = places.flat_map(|place| {
+            let manifest = project::read_manifest(place)
+                .ok()
+                .flatten()
+                .unwrap_or_default();
+            let paths = manifest.programs.into_iter();
+            paths
+                .map(|path| (place.clone(), project::resolve(place, &path)))
+                .collect::<Vec<_>>()
+        });
+        let fits = |(place, path): &(PathBuf, PathBuf)| {
+            let below = path.strip_prefix(place).unwrap_or(path);
+            let mut parts = below.components();
+            let plain = parts.all(|part| !part.as_os_str().to_string_lossy().starts_with('.'));
+            let file = std::fs::symlink_metadata(path).is_ok_and(|data| data.is_file());
+            plain && file && below != Path::new("package.json") && project::lies_inside(place, path)
+        };
+        all.filter(fits).map(|(_, path)| (path, None)).collect()
     }
 
     /// Manifests and lockfiles that the task changes.
@@ -167,24 +190,37 @@ impl Facts<'_> {
         files
     }
 
-    /// npm's package as it is run. A run that writes to the tree that npm lies in runs a copy: code
-    /// that runs must not be writable.
-    fn npm_to_run(&self, writes: &Writes) -> Result<PathBuf, Finding> {
-        let npm = &self.runtime.npm;
-        let inside = |path: &Path| path.canonicalize().is_ok_and(|path| npm.starts_with(path));
-        if !writes.directories.iter().any(|(path, _)| inside(path)) {
-            return Ok(npm.clone());
-        }
-        let copy = self.request.private.config.join("npm");
-        tree::copy(npm, &copy).map_err(|error| {
-            let message = format!("npm cannot be copied to a private directory: {error}");
+    /// npm and node as they are run. A run that writes to the directories that they lie in (the
+    /// global tree) runs private copies: code that runs must not be writable.
+    fn running(&self, writes: &Writes) -> Result<Runtime, Finding> {
+        let mut running = self.runtime.clone();
+        let written = |place: &Path| {
+            let mut directories = writes.directories.iter();
+            directories.any(|(path, _)| {
+                path.canonicalize()
+                    .is_ok_and(|path| place.starts_with(path))
+            })
+        };
+        let failed = |what: &Path, error: &std::io::Error| {
+            let message = format!("cannot be copied to a private directory: {error}");
             Finding::new(
                 Code::SandboxUnenforceable,
-                npm.display().to_string(),
+                what.display().to_string(),
                 message,
             )
-        })?;
-        Ok(copy)
+        };
+        let private = &self.request.private.config;
+        if written(&running.npm) {
+            let copy = private.join("npm");
+            tree::copy(&running.npm, &copy).map_err(|error| failed(&running.npm, &error))?;
+            running.npm = copy;
+        }
+        if written(&running.node) {
+            let copy = private.join("node");
+            tree::copy(&running.node, &copy).map_err(|error| failed(&running.node, &error))?;
+            running.node = copy;
+        }
+        Ok(running)
     }
 
     /// Writes the configuration that npm is shown. npm insists on two different files.

@@ -260,10 +260,16 @@ fn packages_left_alone_are_told_from_new_ones() {
         r#""node_modules/a":{{"version":"1.0.0","integrity":"{STRONG}"}}"#
     ));
     let before = snapshot(&tree.prepared("install"));
-    assert_eq!(before["node_modules/a"].as_deref(), Some(STRONG));
-    assert!(inspect(&tree.prepared("install"), &before).packages[0].retained);
-    // `npm ci` removes everything first.
-    assert!(snapshot(&tree.prepared("ci")).is_empty());
+    let retained = || inspect(&tree.prepared("install"), &before).packages[0].retained;
+    assert!(retained());
+    let path = tree.root.join("node_modules/a/package.json");
+    let text = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, text).unwrap();
+    assert!(
+        !retained(),
+        "a new file of the same content was installed again"
+    );
 }
 
 #[test]
@@ -294,4 +300,53 @@ fn the_linked_layout_is_read() {
         installed.packages[0].dependencies,
         ["node_modules/.store/b@1.0.0-y/node_modules/b"]
     );
+}
+
+#[test]
+fn the_linked_layout_is_compared_by_identity() {
+    let tree = Tree::new(r#"{"dependencies":{"a":"1"}}"#);
+    let store = "node_modules/.store/a@1.0.0-x";
+    tree.package(&format!("{store}/node_modules/a"), "a", "");
+    symlink(
+        ".store/a@1.0.0-x/node_modules/a",
+        tree.root.join("node_modules/a"),
+    )
+    .unwrap();
+    let entry = format!(r#"{{"version":"1.0.0","integrity":"{STRONG}"}}"#);
+    tree.locks(&format!(
+        r#""{store}":{{}},"{store}/node_modules/a":{entry},
+           "node_modules/a":{{"resolved":"{store}/node_modules/a","link":true}}"#
+    ));
+    let promise = |text: &str| {
+        let text = format!(r#"{{"lockfileVersion":3,"packages":{{"node_modules/a":{text}}}}}"#);
+        tree.file("package-lock.json", &text);
+        tree.inspect().findings
+    };
+    assert_eq!(promise(&entry), []);
+    assert_eq!(promise(&entry.replace("1.0.0", "2.0.0")).len(), 2);
+}
+
+#[test]
+fn trees_without_a_record_tell_bundled_and_retained_packages() {
+    let tree = Tree::new("{}");
+    let bundles = r#","bundleDependencies":["b"],"dependencies":{"b":"1","d":"1"}"#;
+    tree.package("node_modules/a", "a", bundles);
+    tree.package(
+        "node_modules/a/node_modules/b",
+        "b",
+        r#","dependencies":{"c":"1"}"#,
+    );
+    tree.package("node_modules/a/node_modules/c", "c", "");
+    tree.package("node_modules/a/node_modules/d", "d", "");
+    tree.package("node_modules/z", "z", "");
+    let before = snapshot(&tree.prepared("install"));
+    std::fs::remove_dir_all(tree.root.join("node_modules/z")).unwrap();
+    tree.package("node_modules/z", "z", "");
+    let packages = inspect(&tree.prepared("install"), &before).packages;
+    let names = |wanted: fn(&crate::model::InstalledPackage) -> bool| -> Vec<String> {
+        let chosen = packages.iter().filter(|package| wanted(package));
+        chosen.map(|package| package.name.clone()).collect()
+    };
+    assert_eq!(names(|package| package.bundled), ["b", "c"]);
+    assert_eq!(names(|package| package.retained), ["a", "b", "c", "d"]);
 }

@@ -339,7 +339,7 @@ fn reading_commands_write_nothing_and_need_no_lock() {
 }
 
 #[test]
-fn the_global_tree_is_written_by_a_copy_of_npm() {
+fn the_global_tree_is_written_by_copies_of_node_and_npm() {
     let mut layout = Layout::new();
     let prepared = layout.run("install -g a").unwrap();
     let words = words(&prepared);
@@ -348,6 +348,14 @@ fn the_global_tree_is_written_by_a_copy_of_npm() {
         "{}",
         words[1]
     );
+    let copies = layout.root.join("run/config");
+    for program in [&prepared.launch.executable, &prepared.launch.arguments[1]] {
+        assert!(Path::new(program).starts_with(&copies), "{program:?}");
+    }
+    for root in &prepared.files.runtime_roots {
+        let bin = layout.root.join("usr/bin");
+        assert!(!Path::new(root).starts_with(&bin), "{root:?}");
+    }
     assert_eq!(prepared.project.root, layout.root.join("usr/lib"));
     assert!(
         prepared
@@ -432,4 +440,25 @@ fn a_broken_manifest_stops_an_install_but_no_question() {
         "{refusal:?}"
     );
     assert!(layout.run("view a").is_ok() && layout.run("--version").is_ok());
+}
+
+#[test]
+fn programs_of_workspaces_may_be_made_executable() {
+    let mut layout = Layout::new();
+    layout.file("project/package.json", r#"{"workspaces":["packages/*"]}"#);
+    layout.lock(r#""node_modules/w":{"resolved":"packages/w","link":true}"#);
+    layout.file(
+        "project/packages/w/package.json",
+        r#"{"name":"w","bin":{"a":"cli.js","b":"../../ci.js","c":".hidden/x","d":"none.js"}}"#,
+    );
+    for name in ["packages/w/cli.js", "ci.js", "packages/w/.hidden/x"] {
+        layout.file(&format!("project/{name}"), "");
+    }
+    let prepared = layout.run("ci").unwrap();
+    let files = prepared.launch.rules.iter();
+    let files: Vec<_> = files
+        .filter(|rule| rule.access == Access::WriteFile)
+        .map(|rule| rule.path.clone())
+        .collect();
+    assert_eq!(files, [layout.root.join("project/packages/w/cli.js")]);
 }
