@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys::probe;
+
 pub mod canary;
 mod filesystem;
 pub mod helper;
@@ -14,6 +16,22 @@ pub mod launch;
 pub mod seccomp;
 
 pub use filesystem::{FLOOR, single_layer};
+
+/// Checks that the kernel offers what a run cannot do without, before anything is started.
+pub fn offered() -> Result<(), Failure> {
+    filesystem::required(probe::landlock())?;
+    match probe::notification_sizes() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(
+            "seccomp",
+            "the kernel's notification structures have another size",
+        )),
+        Err(error) => Err(Failure::new(
+            "seccomp",
+            format!("the kernel has no user notification: {error}"),
+        )),
+    }
+}
 
 /// What the launcher enforced before it started the manager.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

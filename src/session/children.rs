@@ -15,6 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::confined::unenforceable;
 use super::places::Environment;
 use crate::model::{Code, Finding, Launch, Network};
 use crate::sandbox::Report;
@@ -162,15 +163,7 @@ impl Launcher {
         }
         let report: Report = serde_json::from_slice(&line).map_err(|e| failed(e.into()))?;
         if let Some(failure) = &report.error {
-            let code = if failure.busy {
-                Code::ListenerBusy
-            } else {
-                Code::SandboxUnenforceable
-            };
-            return Err(
-                Finding::new(code, &failure.step, format!("not started: {failure}"))
-                    .with_hint(code.remedy()),
-            );
+            return Err(unenforceable(failure));
         }
         let listener = fd::receive(self.socket.as_fd()).map_err(failed)?;
         let listener = listener.ok_or_else(|| lost("launcher", "no listener"))?;

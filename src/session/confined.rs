@@ -46,9 +46,21 @@ pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Finding {
     Finding::new(Code::Internal, what, format!("{what}: {error}"))
 }
 
+/// A layer that cannot be enforced, as a finding.
+pub(super) fn unenforceable(failure: &sandbox::Failure) -> Finding {
+    let code = if failure.busy {
+        Code::ListenerBusy
+    } else {
+        Code::SandboxUnenforceable
+    };
+    let message = format!("not started: {failure}");
+    Finding::new(code, &failure.step, message).with_hint(code.remedy())
+}
+
 impl Start {
     /// Starts the proxy process and opens the gate to it.
     pub(super) fn new(store: &Path, environment: &Environment) -> Result<Self, Finding> {
+        sandbox::offered().map_err(|failure| unenforceable(&failure))?;
         nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;
         let (proxy, connections) = Proxy::start(store, environment)?;
         let gate = TcpListener::bind("127.0.0.1:0")

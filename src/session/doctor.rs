@@ -15,7 +15,7 @@ use nix::sys::wait::waitpid;
 use serde::Serialize;
 
 use super::children::{Launcher, end_all};
-use super::confined::{employ, internal};
+use super::confined::{employ, internal, unenforceable};
 use super::identity;
 use crate::manager;
 use crate::model::{Access, Code, Event, FileGuard, Finding, Launch, PathRule};
@@ -79,17 +79,7 @@ pub fn diagnose() -> Diagnosis {
 
 fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     let io = |what: &'static str| move |error: std::io::Error| internal(what, error);
-    match probe::notification_sizes() {
-        Ok(true) => {}
-        Ok(false) => {
-            let message = "the kernel's notification structures have another size";
-            return Err(Finding::new(Code::SandboxUnenforceable, "seccomp", message));
-        }
-        Err(error) => {
-            let message = format!("the kernel has no user notification: {error}");
-            return Err(Finding::new(Code::SandboxUnenforceable, "seccomp", message));
-        }
-    }
+    sandbox::offered().map_err(|failure| unenforceable(&failure))?;
     let directory = std::env::current_dir().map_err(io("working directory"))?;
     diagnosis.user = identity::settle(&directory, &identity::Needs::default())?;
     nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;

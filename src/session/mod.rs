@@ -118,6 +118,8 @@ struct Ended {
     started: bool,
     installed: Option<Installed>,
     project: Project,
+    /// What the policy asks for.
+    level: Option<Level>,
 }
 
 impl Run {
@@ -165,6 +167,11 @@ impl Run {
 
     fn confined_part(&self, recorder: &Recorder, ended: &mut Ended) -> Result<(), Finding> {
         let policy = self.policy()?;
+        ended.level = policy.level.and_then(|number| {
+            Level::ALL
+                .into_iter()
+                .find(|level| level.number() == number)
+        });
         for (path, sha256) in &policy.sources {
             recorder.send(Event::InputRead {
                 name: "policy".to_owned(),
@@ -275,7 +282,8 @@ impl Run {
             recorded.push(Event::Found(finding));
         }
         let assessment = assess::assess(recorded.events());
-        if let Some(level) = self.options.level {
+        // Whoever asks for more decides.
+        if let Some(level) = self.options.level.max(ended.level) {
             let reached = assessment
                 .level(level)
                 .is_some_and(|l| l.verdict.is_reached());

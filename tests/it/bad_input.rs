@@ -290,7 +290,9 @@ fn a_full_disk() {
     assert_ne!(run.ended.code, Some(0), "{}", run.told());
     assert!(!project.path("node_modules/big").exists() || !run.stderr.is_empty());
     if possible {
-        run.says("full").says("XDG_CACHE_HOME").says("store-failed");
+        run.says("No space left")
+            .says("XDG_CACHE_HOME")
+            .says("store-failed");
     }
 }
 

@@ -467,18 +467,25 @@ impl Facts<'_> {
         };
         let name = manifest.name.clone().unwrap_or_default();
         let version = manifest.version.clone().unwrap_or_default();
-        let hooks =
-            manifest
-                .hooks(PROJECT_HOOKS)
-                .map(|(script, command)| Event::ScriptSuppressed {
-                    name: name.clone(),
-                    version: version.clone(),
-                    path: String::new(),
-                    script: script.to_owned(),
-                    command: command.to_owned(),
-                });
-        let hooks: Vec<Event> = hooks.collect();
-        self.events.extend(hooks);
+        let mut hooks: Vec<(&str, &str)> = manifest.hooks(PROJECT_HOOKS).collect();
+        // Without an install hook of its own, npm builds a native project by itself.
+        let builds = !hooks
+            .iter()
+            .any(|(hook, _)| ["preinstall", "install"].contains(hook));
+        if builds && self.location.root.join("binding.gyp").is_file() {
+            hooks.push(("binding.gyp", "node-gyp rebuild"));
+        }
+        let events = hooks
+            .into_iter()
+            .map(|(script, command)| Event::ScriptSuppressed {
+                name: name.clone(),
+                version: version.clone(),
+                path: String::new(),
+                script: script.to_owned(),
+                command: command.to_owned(),
+            });
+        let events: Vec<Event> = events.collect();
+        self.events.extend(events);
     }
 }
 

@@ -244,7 +244,7 @@ fn options_that_weaken_are_refused_in_every_spelling() {
     for line in [
         "ci --ignore-scripts",
         "ci --strict-ssl",
-        "ci --unsafe-perm",
+        "ci --foreground-scripts",
         "ci --fund",
         "ci --frob=1",
         "ci --cache x",
