@@ -18,7 +18,7 @@ use super::children::{Launcher, end_all};
 use super::confined::{employ, internal, unenforceable};
 use super::identity;
 use crate::manager;
-use crate::model::{Access, Code, Event, FileGuard, Finding, Launch, PathRule};
+use crate::model::{Access, Event, FileGuard, Finding, Launch, PathRule};
 use crate::sandbox;
 use crate::sandbox::canary;
 use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};

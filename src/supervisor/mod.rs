@@ -249,11 +249,10 @@ impl Supervisor {
             },
             Some(Verdict::Refuse(errno, code)) => {
                 let subject = describe(call.name, &notification.arguments);
-                let message = match code {
-                    Code::ProcessRefused => {
-                        format!("a new process (`{subject}`) refused: a run is one process")
-                    }
-                    _ => format!("`{subject}` refused: no install needs it"),
+                let message = if code == Code::ProcessRefused {
+                    format!("a new process (`{subject}`) refused: a run is one process")
+                } else {
+                    format!("`{subject}` refused: no install needs it")
                 };
                 Answer::Refuse(errno, Box::new(Finding::new(code, subject, message)))
             }

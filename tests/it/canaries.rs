@@ -74,11 +74,8 @@ fn every_canary_fires_bare() {
             canary.name
         );
     }
-    println!(
-        "fired bare: {} of {}; not valid here: {invalid:?}",
-        canary::ALL.len() - invalid.len(),
-        canary::ALL.len()
-    );
+    // Most must be valid anywhere, or the machine says nothing about the sandbox.
+    assert!(invalid.len() * 3 < canary::ALL.len(), "{invalid:?}");
 }
 
 #[test]
