@@ -274,7 +274,7 @@ fn an_index_without_a_strong_digest() {
     for (statement, code) in [
         (Statement::ShasumOnly, "integrity-weak"),
         (Statement::Nothing, "integrity-missing"),
-        (Statement::Text("sha999-abc".into()), "index-malformed"),
+        (Statement::Text("sha999-abc".into()), "integrity-missing"),
         (
             Statement::Text("sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=".into()),
             "integrity-weak",
