@@ -235,6 +235,15 @@ impl Project {
     }
 }
 
+impl Drop for Project {
+    /// Makes everything removable again: tests take away the right to write.
+    fn drop(&mut self) {
+        for directory in [&self.directory, &self.home()] {
+            let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o755));
+        }
+    }
+}
+
 /// A program that the suite needs; a missing one fails the test.
 pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
