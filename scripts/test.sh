@@ -30,6 +30,7 @@ export V4RUN_BIN=$stage/v4run
 export V4RUN_OUTER_PROFILE=$stage/docker-default.json
 export V4RUN_TEST_PYTHON=$tools/bin/python
 
+failed=0
 # run WORDS... : every test binary behind the given words, in directories of its own.
 run() {
   local title=$1 owner=$2 name private only
@@ -37,13 +38,14 @@ run() {
   echo "== $title"
   private=$(mktemp -d "$stage/private.XXXXXX")
   mkdir "$private/home" "$private/tmp"
+  chmod 755 "$private"
   chown -R "$owner" "$private" 2>/dev/null || true
   for name in unit it outer; do
     [ "$name" = outer ] && [ "$title" != "as the caller" ] && continue
     # What the sources look like does not depend on who runs.
     only=()
     [ "$name" = it ] && [ "$title" != "as the caller" ] && only=(--skip layout::)
-    (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" "$@" "$stage/$name" "${only[@]}")
+    (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" "$@" "$stage/$name" "${only[@]}") || failed=1
   done
   rm -rf "$private"
 }
@@ -55,3 +57,4 @@ if [ "$(id -u)" -eq 0 ]; then
 else
   echo "not run: the suite as root and under the outer filter; start it as root for these"
 fi
+exit "$failed"
