@@ -24,11 +24,11 @@ trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
 cp target/debug/v4run "$stage/"
 cp -r tests/fixtures "$stage/fixtures" 2>/dev/null || true
-cp "$tools/docker-default.json" "$stage/"
+cp -r "$tools" "$stage/tools"
 while read -r name path; do cp "$path" "$stage/$name"; done <<<"$listing"
 export V4RUN_BIN=$stage/v4run
-export V4RUN_OUTER_PROFILE=$stage/docker-default.json
-export V4RUN_TEST_PYTHON=$tools/bin/python
+export V4RUN_OUTER_PROFILE=$stage/tools/docker-default.json
+export V4RUN_TEST_PYTHON=$stage/tools/bin/python
 
 failed=0
 # run WORDS... : every test binary behind the given words, in directories of its own.

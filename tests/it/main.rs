@@ -11,6 +11,7 @@
 mod artifacts;
 mod attack;
 mod bad_input;
+mod bom;
 mod canaries;
 mod cli;
 mod code;

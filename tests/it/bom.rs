@@ -1,0 +1,63 @@
+//! The CycloneDX file of real runs passes the strict validator of the specification's own library.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::project::{Project, forest};
+use crate::registry::Registry;
+use crate::run::Run;
+
+const VALIDATE: &str = r"
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+for version in (SchemaVersion.V1_6, SchemaVersion.V1_7):
+    text = open(sys.argv[1]).read()
+    if version is SchemaVersion.V1_7:
+        text = text.replace('bom-1.6.schema.json', 'bom-1.7.schema.json').replace('\x221.6\x22', '\x221.7\x22', 1)
+    error = JsonStrictValidator(version).validate_str(text)
+    if error is not None:
+        sys.exit(f'{version}: {error}')
+";
+
+/// The interpreter with the validator, as `scripts/setup.sh` installs it. A missing one fails.
+fn python() -> PathBuf {
+    std::env::var_os("V4RUN_TEST_PYTHON").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/python"),
+        PathBuf::from,
+    )
+}
+
+fn assert_valid(run: &Run) {
+    let file = run.record().folder.join("record.cdx.json");
+    let output = Command::new(python())
+        .args(["-c", VALIDATE])
+        .arg(&file)
+        .output()
+        .expect("scripts/setup.sh installs the validator");
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        run.told()
+    );
+}
+
+#[test]
+fn the_record_of_an_install_is_valid() {
+    let registry = Registry::start();
+    let project = Project::new(&registry);
+    project.lock(&registry, &forest::plant(&registry));
+    let run = project.v4run(&["npm", "ci"]).run();
+    run.succeeds();
+    assert_valid(&run);
+}
+
+#[test]
+fn the_record_of_a_refusal_is_valid() {
+    let registry = Registry::start();
+    let project = Project::new(&registry);
+    let run = project.v4run(&["npm", "run", "anything"]).run();
+    run.exits(126);
+    assert_valid(&run);
+}
