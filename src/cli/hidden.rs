@@ -44,7 +44,12 @@ pub(super) fn proxy(arguments: &[OsString]) -> u8 {
     ) else {
         return failed("proxy", "started by something else than v4run");
     };
-    if let Err(error) = sys::process::die_with_parent() {
+    // A session of its own: the terminal is nobody's here. No descriptor but its own two.
+    let confined = nix::unistd::setsid()
+        .map_err(std::io::Error::from)
+        .and_then(|_session| sys::process::close_all_but(&[&control, &connections]))
+        .and_then(|()| sys::process::die_with_parent());
+    if let Err(error) = confined {
         return failed("proxy", error);
     }
     if nix::unistd::getppid().as_raw() != parent {

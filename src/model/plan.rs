@@ -74,7 +74,7 @@ pub struct View {
 /// A refusal that the profile expects and that therefore is no violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// System call name.
+    /// Glob on the name of the system call.
     pub call: String,
     /// Glob on the subject of the call.
     pub subject: String,

@@ -155,10 +155,17 @@ const OTHERS_0: &[Arm] = &[Arm {
     tests: &[Test::Not(0, 0), Test::NotSelf(0)],
     verdict: Verdict::Refuse(EPERM, Code::KernelSurfaceRefused),
 }];
-const OTHERS_1: &[Arm] = &[Arm {
-    tests: &[Test::Not(1, 0), Test::NotSelf(1)],
-    verdict: Verdict::Refuse(EPERM, Code::KernelSurfaceRefused),
-}];
+/// `setpriority` with `PRIO_PROCESS` only, and of the caller only.
+const PRIORITY: &[Arm] = &[
+    Arm {
+        tests: &[Test::Not(0, 0)],
+        verdict: Verdict::Refuse(EPERM, Code::KernelSurfaceRefused),
+    },
+    Arm {
+        tests: &[Test::Not(1, 0), Test::NotSelf(1)],
+        verdict: Verdict::Refuse(EPERM, Code::KernelSurfaceRefused),
+    },
+];
 const FAST_OPEN_2: &[Arm] = &[Arm {
     tests: &[Test::Masked(2, FAST_OPEN, FAST_OPEN)],
     verdict: Verdict::Refuse(EOPNOTSUPP, Code::NetworkRefused),
@@ -226,6 +233,18 @@ const SOCKET: &[Arm] = &[
     },
 ];
 
+/// A pair of connected Unix streams. A datagram pair could send to any path.
+const SOCKETPAIR: &[Arm] = &[
+    Arm {
+        tests: &[Test::Not(0, bits(libc::AF_UNIX))],
+        verdict: Verdict::Refuse(EACCES, Code::NetworkRefused),
+    },
+    Arm {
+        tests: &[Test::NotMasked(1, 0xf, bits(libc::SOCK_STREAM))],
+        verdict: Verdict::Refuse(EACCES, Code::NetworkRefused),
+    },
+];
+
 const SENDTO: &[Arm] = &[
     Arm {
         tests: &[Test::Masked(3, FAST_OPEN, FAST_OPEN)],
@@ -277,16 +296,14 @@ const SETSOCKOPT: &[Arm] = &[
     ]),
 ];
 
-/// Terminal geometry and modes, descriptor flags, file cloning. No TIOCSTI, TIOCLINUX, TIOCSCTTY.
+/// Terminal geometry, descriptor flags, file cloning. No TIOCSTI, TIOCLINUX, TIOCSCTTY.
 const IOCTL: &[Arm] = &[Arm {
     tests: &[
         Test::Not(1, 0x5401),      // TCGETS
-        Test::Not(1, 0x5402),      // TCSETS
-        Test::Not(1, 0x5403),      // TCSETSW
-        Test::Not(1, 0x5404),      // TCSETSF
         Test::Not(1, 0x540f),      // TIOCGPGRP
         Test::Not(1, 0x5413),      // TIOCGWINSZ
         Test::Not(1, 0x541b),      // FIONREAD
+        Test::Not(1, 0x8004_5430), // TIOCGPTN
         Test::Not(1, 0x5421),      // FIONBIO
         Test::Not(1, 0x5450),      // FIONCLEX
         Test::Not(1, 0x5451),      // FIOCLEX
@@ -322,6 +339,7 @@ const PRCTL: &[Arm] = &[Arm {
         Test::Not(0, 23),          // PR_CAPBSET_READ
         Test::Not(0, 29),          // PR_SET_TIMERSLACK
         Test::Not(0, 30),          // PR_GET_TIMERSLACK
+        Test::Not(0, 38),          // PR_SET_NO_NEW_PRIVS
         Test::Not(0, 39),          // PR_GET_NO_NEW_PRIVS
         Test::Not(0, 41),          // PR_SET_THP_DISABLE
         Test::Not(0, 42),          // PR_GET_THP_DISABLE
@@ -368,7 +386,7 @@ table! {
         SYS_pwritev2 SYS_sched_yield SYS_dup SYS_dup3 SYS_nanosleep SYS_getitimer
         SYS_setitimer SYS_getpid SYS_gettid SYS_getppid SYS_getuid SYS_geteuid SYS_getgid
         SYS_getegid SYS_getresuid SYS_getresgid SYS_getgroups SYS_getpgid SYS_getsid
-        SYS_setsid SYS_setpgid SYS_sendfile SYS_socketpair SYS_shutdown SYS_getsockname
+        SYS_setsid SYS_setpgid SYS_sendfile SYS_shutdown SYS_getsockname
         SYS_getpeername SYS_getsockopt SYS_recvfrom SYS_recvmsg SYS_recvmmsg SYS_exit
         SYS_exit_group SYS_wait4 SYS_waitid SYS_uname SYS_flock SYS_fsync SYS_fdatasync
         SYS_sync SYS_syncfs SYS_sync_file_range SYS_ftruncate SYS_getcwd
@@ -419,6 +437,9 @@ table! {
     CLONE3 => [
         SYS_clone3
     ];
+    SOCKETPAIR => [
+        SYS_socketpair
+    ];
     SOCKET => [
         SYS_socket
     ];
@@ -453,8 +474,8 @@ table! {
         SYS_prlimit64 SYS_sched_setaffinity SYS_sched_setparam SYS_sched_setscheduler
         SYS_sched_setattr
     ];
-    OTHERS_1 => [
-        SYS_setpriority SYS_ioprio_set
+    PRIORITY => [
+        SYS_setpriority
     ];
     KERNEL => [
         SYS_tkill SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_kcmp
@@ -478,7 +499,7 @@ table! {
     ];
     QUIET => [
         SYS_setuid SYS_setgid SYS_setreuid SYS_setregid SYS_setresuid SYS_setresgid
-        SYS_setfsuid SYS_setfsgid SYS_setgroups SYS_capset SYS_ioprio_get
+        SYS_setfsuid SYS_setfsgid SYS_setgroups SYS_capset SYS_ioprio_get SYS_ioprio_set
     ];
     &[always(Verdict::Judge(Judge::Connect))] => [
         SYS_connect
@@ -573,6 +594,16 @@ mod tests {
                 assert_eq!(judged(form), judged(forms[0]), "{form}");
                 assert!(judged(form).is_some(), "{form}");
             }
+        }
+    }
+
+    #[test]
+    fn groups_and_users_of_processes_are_others() {
+        let priority = all().find(|call| call.name == "setpriority").unwrap();
+        assert_eq!(priority.verdict(&[0, 0, 5, 0, 0, 0], 7), None);
+        assert_eq!(priority.verdict(&[0, 7, 5, 0, 0, 0], 7), None);
+        for arguments in [[0, 8, 5, 0, 0, 0], [1, 0, 5, 0, 0, 0], [2, 0, 5, 0, 0, 0]] {
+            assert!(priority.verdict(&arguments, 7).is_some(), "{arguments:?}");
         }
     }
 

@@ -143,7 +143,7 @@ impl Expectations {
             found.extend(state.of(name, version));
         }
         found.sort_by_key(|statement| statement.anchor);
-        judge(url, &found, identities.first().copied())
+        judge(url, &found, named.or(identities.first().copied()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

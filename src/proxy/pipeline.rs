@@ -96,7 +96,17 @@ impl Pipeline {
         if reads {
             // Before the grammar: what an anchor names by address is held to its digest.
             if let Some(named) = self.expectations.at(url) {
-                return Ok(Task::Artifact(Some(named)));
+                // Where the address says whose it is, no index of another package does.
+                let own = self.repositories.of(url).and_then(|repository| {
+                    match self.protocol.classify(method, &repository.base, url) {
+                        Class::Artifact { name, version } => Some((name, version?)),
+                        Class::Index { .. }
+                        | Class::Metadata
+                        | Class::Audit
+                        | Class::Refused(_) => None,
+                    }
+                });
+                return Ok(Task::Artifact(Some(own.unwrap_or(named))));
             }
         }
         let refused = |reason: &str| {

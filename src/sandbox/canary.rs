@@ -157,6 +157,18 @@ pub const ALL: &[Canary] = &[
         |scene| UnixStream::connect(scene.outside.join("socket")).map(drop),
     ),
     canary(
+        "datagram-pair",
+        EACCES,
+        "a local service is reached from a connected pair",
+        |_| {
+            let flags = nix::sys::socket::SockFlag::empty();
+            let kind = nix::sys::socket::SockType::Datagram;
+            let family = nix::sys::socket::AddressFamily::Unix;
+            nix::sys::socket::socketpair(family, kind, None, flags).map(drop)?;
+            Ok(())
+        },
+    ),
+    canary(
         "listen",
         EACCES,
         "the run is reachable from outside",

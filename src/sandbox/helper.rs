@@ -1,13 +1,17 @@
 //! Confinement of v4run's own helper process, the proxy.
 //!
-//! It parses hostile bytes, so it may neither execute, nor trace, nor open what its work does not
-//! need. It keeps the network. No notification: everything outside its set is an errno.
+//! It parses hostile bytes, so it may neither execute, nor trace, nor start anything, nor open what
+//! its work does not need. It keeps the network: IP sockets of its own, for repositories and names.
+//! No notification: everything outside its set is an errno. It has one thread.
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
-use super::{Failure, filesystem};
+use super::{Failure, filesystem, seccomp};
 use crate::model::PathRule;
 use crate::profile::kernel;
 use crate::profile::kernel::{Judge, Verdict};
@@ -22,9 +26,11 @@ const NEEDED: &[i64] = &[
     libc::SYS_sendmsg,
     libc::SYS_sendmmsg,
     libc::SYS_setsockopt,
-    libc::SYS_clone,
-    libc::SYS_clone3,
     libc::SYS_mmap,
+];
+
+/// Calls that the table allows with some arguments: the same hold here.
+const CONDITIONAL: &[i64] = &[
     libc::SYS_ioctl,
     libc::SYS_fcntl,
     libc::SYS_prctl,
@@ -32,8 +38,8 @@ const NEEDED: &[i64] = &[
     libc::SYS_tgkill,
 ];
 
-/// Restricts the calling process: files to `rules`, calls to the table's harmless ones and
-/// [`NEEDED`]. Call before any thread exists.
+/// Restricts the calling process: files to `rules`, calls to the table's harmless ones, the
+/// conditional ones under their conditions, and IP sockets. Call before any thread exists.
 pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new("confining the proxy", error);
     sys::process::hide().map_err(|e| failed(&e))?;
@@ -41,6 +47,7 @@ pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
     let (abi, _) = filesystem::required(sys::probe::landlock())?;
     filesystem::restrict_files(abi, rules)?;
     let mut allowed = BTreeMap::new();
+    let mut refused = BTreeMap::new();
     for call in kernel::all() {
         let harmless = match call.arms.first().map(|arm| arm.verdict) {
             None => true,
@@ -49,18 +56,47 @@ pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
             Some(Verdict::Judge(Judge::Exec | Judge::Connect | Judge::Map))
             | Some(Verdict::Refuse(..) | Verdict::Deny(_)) => NEEDED.contains(&call.number),
         };
-        if harmless {
-            allowed.insert(call.number, Vec::new());
+        if CONDITIONAL.contains(&call.number) {
+            refused.insert(call.number, seccomp::rules(call, std::process::id())?);
+        } else if !harmless {
+            continue;
         }
+        allowed.insert(call.number, Vec::new());
     }
+    refused.insert(libc::SYS_socket, vec![no_internet()?]);
+    let errno = || SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    apply(refused, SeccompAction::Allow, errno())?;
+    apply(allowed, errno(), SeccompAction::Allow)
+}
+
+/// A socket that is neither IPv4 nor IPv6.
+fn no_internet() -> Result<SeccompRule, Failure> {
+    let failed = |error: seccompiler::BackendError| Failure::new("confining the proxy", error);
+    let other = |family: i32| {
+        SeccompCondition::new(
+            0,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Ne,
+            family.unsigned_abs().into(),
+        )
+    };
+    let conditions = [libc::AF_INET, libc::AF_INET6]
+        .into_iter()
+        .map(other)
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    SeccompRule::new(conditions).map_err(failed)
+}
+
+fn apply(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::new("confining the proxy", error);
     let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(&e))?;
-    let filter = SeccompFilter::new(
-        allowed,
-        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-        SeccompAction::Allow,
-        architecture,
-    )
-    .map_err(|e| failed(&e))?;
+    let filter = SeccompFilter::new(rules, otherwise, matched, architecture);
+    let filter = filter.map_err(|e| failed(&e))?;
     let program: BpfProgram = filter
         .try_into()
         .map_err(|e: seccompiler::BackendError| failed(&e))?;

@@ -93,7 +93,7 @@ fn program(
 }
 
 /// One rule an arm; an empty list means "always".
-fn rules(call: &Call, me: u32) -> Result<Vec<SeccompRule>, Failure> {
+pub(super) fn rules(call: &Call, me: u32) -> Result<Vec<SeccompRule>, Failure> {
     let mut rules = Vec::new();
     for arm in call.arms {
         if arm.tests.is_empty() {

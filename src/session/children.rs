@@ -3,16 +3,21 @@
 //! Both are started from the session's main thread: their death signal hangs on it. Descriptors
 //! they need stay open across the exec by number; nothing else does.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, BufReader, IsTerminal, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::confined::unenforceable;
@@ -21,6 +26,7 @@ use crate::model::{Code, Finding, Launch, Network};
 use crate::sandbox::Report;
 use crate::sys::fd;
 use crate::sys::notify::Listener;
+use crate::sys::process;
 
 /// Hidden first argument of the proxy.
 pub const PROXY: &str = "__proxy";
@@ -114,8 +120,10 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         // On the ordinary way it has ended and was waited for; this is for runs that never start.
         self.stop();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if matches!(process::try_wait(self.id()), Ok(None)) {
+            let _ = kill(self.id(), Signal::SIGKILL);
+            let _ = waitpid(self.id(), None);
+        }
     }
 }
 
@@ -143,6 +151,8 @@ impl Launcher {
             .arg(std::process::id().to_string())
             // An install asks nothing; a terminal on standard input could be typed into.
             .stdin(Stdio::null())
+            .stdout(write_only(&std::io::stdout()))
+            .stderr(write_only(&std::io::stderr()))
             .spawn()?;
         drop(theirs);
         let mut line = serde_json::to_vec(plan)?;
@@ -183,10 +193,27 @@ impl Launcher {
     }
 }
 
+/// Longest message; a certificate or an event is far shorter.
+const LINE: u64 = 1 << 20;
+
+/// A terminal to write to and not to read from: what is typed there is not the manager's to see.
+/// A terminal that belongs to somebody else cannot be opened anew and is inherited as it is.
+fn write_only(stream: &(impl IsTerminal + AsRawFd)) -> Stdio {
+    if !stream.is_terminal() {
+        return Stdio::inherit();
+    }
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlag::O_NOCTTY.bits())
+        .open(path);
+    opened.map_or_else(|_error| Stdio::inherit(), Stdio::from)
+}
+
 /// Reads one message line; `None` at the end.
 pub(super) fn next_line(reader: &mut BufReader<UnixStream>) -> Option<Vec<u8>> {
     let mut line = Vec::new();
-    match reader.read_until(b'\n', &mut line) {
+    match reader.take(LINE).read_until(b'\n', &mut line) {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(line),
     }
@@ -201,47 +228,65 @@ pub(super) struct Contained {
     pub(super) left: Vec<i32>,
 }
 
-/// Kills every child but `spared`, and whatever is re-parented to this subreaper meanwhile, until
-/// there is none.
-pub(super) fn end_all(spared: Option<Pid>) -> Contained {
-    let mut contained = Contained::default();
-    let end = Instant::now() + Duration::from_secs(10);
+/// Longest time for everything to end.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Kills every child but those in `spared`, and whatever is re-parented to this subreaper
+/// meanwhile, until there is none.
+pub(super) fn end_all(spared: &[Pid]) -> Contained {
+    let mut killed = BTreeSet::new();
+    let end = Instant::now() + ENDING;
     loop {
-        let children: Vec<Pid> = children()
-            .into_iter()
-            .filter(|c| Some(*c) != spared)
-            .collect();
-        if children.is_empty() {
-            return contained;
+        let (listed, mut left) = match children() {
+            Ok(children) => (true, children),
+            Err(_) => (false, Vec::new()),
+        };
+        left.retain(|child| !spared.contains(child));
+        left.retain(|child| {
+            // Reaped, or reaped by somebody else before.
+            !matches!(process::try_wait(*child), Ok(Some(_)) | Err(_))
+        });
+        // Without a list of children only the kernel's word that there are none counts.
+        let none = listed
+            || matches!(
+                waitpid(None, Some(WaitPidFlag::WNOHANG)),
+                Err(Errno::ECHILD)
+            );
+        let over = Instant::now() > end;
+        if (left.is_empty() && none) || over {
+            return Contained {
+                killed: u32::try_from(killed.len()).unwrap_or(u32::MAX),
+                left: if none {
+                    left.iter().map(|child| child.as_raw()).collect()
+                } else {
+                    vec![-1]
+                },
+            };
         }
-        if Instant::now() > end {
-            contained.left = children.iter().map(|child| child.as_raw()).collect();
-            return contained;
-        }
-        for child in children {
-            if let Ok(WaitStatus::StillAlive) = waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-                if kill(child, Signal::SIGKILL).is_ok() {
-                    contained.killed += 1;
-                }
-                let _ = waitpid(child, None);
+        for child in left {
+            if kill(child, Signal::SIGKILL).is_ok() {
+                killed.insert(child.as_raw());
             }
         }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 /// Direct children of this process, of every thread.
-fn children() -> Vec<Pid> {
-    let tasks = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    tasks
-        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|list| {
-            list.split_ascii_whitespace()
-                .filter_map(|id| id.parse().ok())
-                .map(Pid::from_raw)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+pub(super) fn children() -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // A thread may end while the list is read.
+        match std::fs::read_to_string(task?.path().join("children")) {
+            Ok(list) => found.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|id| id.parse().ok())
+                    .map(Pid::from_raw),
+            ),
+            Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !found.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

@@ -7,6 +7,7 @@
 use std::io::BufReader;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,10 +16,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use super::Ended;
-use super::children::{Launcher, Proxy, end_all, next_line};
+use super::children::{Launcher, Proxy, children, end_all, next_line};
 use super::places::Environment;
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
@@ -28,6 +29,7 @@ use crate::record::Recorder;
 use crate::sandbox;
 use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
 use crate::sys::memory::Reader;
+use crate::sys::process;
 
 /// Workers that answer notifications: one may be busy with a large file.
 const WORKERS: usize = 2;
@@ -40,6 +42,8 @@ pub(super) struct Start {
     proxy: Proxy,
     gate: Gate,
     port: u16,
+    /// Children that this process had before: a shell that executes v4run leaves it its own.
+    spared: Vec<Pid>,
 }
 
 pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Finding {
@@ -61,6 +65,7 @@ impl Start {
     /// Starts the proxy process and opens the gate to it.
     pub(super) fn new(store: &Path, environment: &Environment) -> Result<Self, Finding> {
         sandbox::offered().map_err(|failure| unenforceable(&failure))?;
+        let spared = children().unwrap_or_default();
         nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;
         let (proxy, connections) = Proxy::start(store, environment)?;
         let gate = TcpListener::bind("127.0.0.1:0")
@@ -69,13 +74,13 @@ impl Start {
                 Ok((Gate::new(listener, connections)?, port))
             })
             .map_err(|error| internal("loopback listener", error));
-        match gate {
-            Ok((gate, port)) => Ok(Self { proxy, gate, port }),
-            Err(finding) => {
-                end_all(None);
-                Err(finding)
-            }
-        }
+        let (gate, port) = gate?;
+        Ok(Self {
+            proxy,
+            gate,
+            port,
+            spared,
+        })
     }
 
     /// The port that the manager is told as its proxy.
@@ -93,7 +98,10 @@ impl Start {
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         let Self {
-            mut proxy, gate, ..
+            mut proxy,
+            gate,
+            spared,
+            ..
         } = self;
         let known = KnownDigests::default();
         let result = (|| {
@@ -107,6 +115,7 @@ impl Start {
                 prepared,
                 private,
                 proxy: &proxy,
+                spared: &spared,
                 launcher: &mut launcher,
                 gate,
                 known,
@@ -118,11 +127,11 @@ impl Start {
             let _ = reader.join();
             result
         })();
-        let contained = end_all(None);
-        recorder.send(Event::Contained {
-            killed: contained.killed,
-        });
+        let contained = end_all(&spared);
         if contained.left.is_empty() {
+            recorder.send(Event::Contained {
+                killed: contained.killed,
+            });
             result
         } else {
             let left = format!("{:?}", contained.left);
@@ -155,6 +164,12 @@ fn listen(
                             let _ = ready.send(certificate);
                         }
                     }
+                    Ok(ProxyMessage::Event(event)) if !is_the_proxy_s(&event) => {
+                        let message = "the proxy reported what is not its to report";
+                        let finding = Finding::new(Code::HelperLost, "proxy", message);
+                        events.send(Event::Found(finding));
+                        return;
+                    }
                     Ok(ProxyMessage::Event(event)) => {
                         if let Event::Released(released) = event.as_ref() {
                             known.add([released.sha512.clone(), released.sha256.clone()]);
@@ -173,12 +188,26 @@ fn listen(
         .map_err(|error| internal("thread", error))
 }
 
+/// The proxy parses hostile bytes: it is believed about its own work only.
+const fn is_the_proxy_s(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ProxyReady { .. }
+            | Event::Connected { .. }
+            | Event::MetadataServed { .. }
+            | Event::Released(_)
+            | Event::Found(_)
+            | Event::Counted { .. }
+    )
+}
+
 struct Stage<'a> {
     recorder: &'a Recorder,
     manager: &'static dyn Manager,
     prepared: &'a Prepared,
     private: &'a PrivateDirs,
     proxy: &'a Proxy,
+    spared: &'a [Pid],
     launcher: &'a mut Launcher,
     gate: Gate,
     known: KnownDigests,
@@ -220,7 +249,13 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     let outcome = watch(&mut signals, stage.recorder, manager, stage.proxy.id());
     // Only the proxy may live on; the manager's threads die with it, and anything that it managed to
     // leave behind is ended here, while its calls are still answered.
-    let contained = end_all(Some(stage.proxy.id()));
+    let living: Vec<Pid> = stage
+        .spared
+        .iter()
+        .copied()
+        .chain([stage.proxy.id()])
+        .collect();
+    let contained = end_all(&living);
     for worker in workers {
         let _ = worker.join();
     }
@@ -236,9 +271,15 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     });
     stage.recorder.send(supervisor.counted());
     if contained.killed > 0 {
-        stage.recorder.send(Event::Contained {
-            killed: contained.killed,
-        });
+        let message = format!(
+            "{} processes had to be ended after the manager",
+            contained.killed
+        );
+        stage.recorder.send(Event::Found(Finding::new(
+            Code::ProcessRefused,
+            "leftover processes",
+            message,
+        )));
     }
     stage.ended.status = outcome?;
     if let Some(status) = stage.ended.status {
@@ -305,8 +346,8 @@ fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<
 fn watch(
     signals: &mut Signals,
     recorder: &Recorder,
-    manager: nix::unistd::Pid,
-    proxy: nix::unistd::Pid,
+    manager: Pid,
+    proxy: Pid,
 ) -> Result<Option<ManagerStatus>, Finding> {
     let mut lost = None;
     loop {
@@ -314,18 +355,19 @@ fn watch(
             // It may have ended this very moment.
             let _ = kill(manager, signal);
         }
-        match waitpid(manager, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => {
-                return lost.map_or(Ok(Some(ManagerStatus::Exited(code))), Err);
+        match process::try_wait(manager) {
+            Ok(Some(status)) => {
+                let ended = match (status.code(), status.signal()) {
+                    (Some(code), _) => ManagerStatus::Exited(code),
+                    (None, signal) => ManagerStatus::Signalled(signal.unwrap_or_default()),
+                };
+                return lost.map_or(Ok(Some(ended)), Err);
             }
-            Ok(WaitStatus::Signaled(_, signal, _)) => {
-                return lost.map_or(Ok(Some(ManagerStatus::Signalled(signal as i32))), Err);
-            }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => return Err(internal("waiting for the manager", error)),
         }
         if lost.is_none() {
-            let gone = waitpid(proxy, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive);
+            let gone = !matches!(process::try_wait(proxy), Ok(None));
             lost = if gone {
                 let message = "the proxy ended during the run; the manager was stopped";
                 Some(Finding::new(Code::HelperLost, "proxy", message))

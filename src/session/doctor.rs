@@ -14,7 +14,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::waitpid;
 use serde::Serialize;
 
-use super::children::{Launcher, end_all};
+use super::children::{Launcher, children, end_all};
 use super::confined::{employ, internal, unenforceable};
 use super::identity;
 use crate::manager;
@@ -70,10 +70,11 @@ pub fn diagnose() -> Diagnosis {
         diagnosis.landlock_errata = errata;
         diagnosis.single_layer = sandbox::single_layer(abi);
     }
+    let before = children().unwrap_or_default();
     if let Err(finding) = test(&mut diagnosis) {
         diagnosis.error = Some(finding);
     }
-    end_all(None);
+    end_all(&before);
     diagnosis
 }
 
@@ -166,7 +167,9 @@ fn compare(results: &str, diagnosis: &mut Diagnosis) {
         // An outer filter may have refused first.
         let outer = format!("errno {}", nix::errno::Errno::EPERM as i32);
         match results.get(canary.name) {
-            Some(result) if **result == expected || **result == outer => diagnosis.refused.push(canary.name.to_owned()),
+            Some(result) if **result == expected || **result == outer => {
+                diagnosis.refused.push(canary.name.to_owned())
+            }
             Some(result) => diagnosis.failed.push(format!(
                 "{}: {result}, expected {expected} ({})",
                 canary.name, canary.danger

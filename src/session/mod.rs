@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::assess;
 use crate::diag::{ERROR, ManagerStatus, finding as render};
-use crate::manager::{Installed, Manager, Prepared, Project, Request};
-use crate::model::{Assessment, Code, Event, Finding, Level, Secret, Severity};
+use crate::manager::{Installed, Manager, Prepared, PrivateDirs, Project, Request};
+use crate::model::{Access, Assessment, Code, Event, Finding, Level, Secret, Severity};
 use crate::profile::Policy;
 use crate::record;
 use crate::record::{Index, Outcome, Recorder};
@@ -120,6 +120,8 @@ struct Ended {
     project: Project,
     /// What the policy asks for.
     level: Option<Level>,
+    /// Removed after the record is sealed.
+    dirs: Option<RunDirs>,
 }
 
 impl Run {
@@ -140,7 +142,7 @@ impl Run {
             user,
         });
         let mut ended = Ended::default();
-        if let Err(finding) = self.confined_part(&recorder, &mut ended) {
+        if let Err(finding) = self.confined_part(&recorder, &place, &mut ended) {
             recorder.send(Event::Found(finding));
         }
         self.seal(recorder, ended)
@@ -165,7 +167,12 @@ impl Run {
         needs
     }
 
-    fn confined_part(&self, recorder: &Recorder, ended: &mut Ended) -> Result<(), Finding> {
+    fn confined_part(
+        &self,
+        recorder: &Recorder,
+        place: &Path,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
         let policy = self.policy()?;
         ended.level = policy.level.and_then(|number| {
             Level::ALL
@@ -181,6 +188,8 @@ impl Run {
         }
         let store = places::store(&self.environment, policy.store.as_deref())?;
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
+        let private = dirs.private.clone();
+        ended.dirs = Some(dirs);
         let start = confined::Start::new(&store, &self.environment)?;
         let request = Request {
             arguments: &self.options.arguments,
@@ -188,7 +197,7 @@ impl Run {
             environment: &self.environment,
             home: places::home(&self.environment),
             policy: &policy,
-            private: &dirs.private,
+            private: &private,
             proxy_port: start.port(),
             token: Secret::new(Uuid::new_v4().simple().to_string()),
         };
@@ -205,6 +214,16 @@ impl Run {
                 return Ok(());
             }
         };
+        kept_apart(
+            "record",
+            &place.canonicalize().unwrap_or_else(|_| place.into()),
+            &prepared,
+        )?;
+        kept_apart(
+            "store",
+            &store.canonicalize().unwrap_or_else(|_| store.clone()),
+            &prepared,
+        )?;
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
@@ -213,7 +232,7 @@ impl Run {
             .for_each(|event| recorder.send(event));
         let before = self.options.manager.snapshot(&prepared);
         let seeds = seeds::sow(&prepared.seeds)?;
-        let result = self.supervise(recorder, start, &prepared, &dirs, ended);
+        let result = self.supervise(recorder, start, &prepared, &private, ended);
         if ended.started && prepared.installs {
             ended.installed = Some(self.options.manager.inspect(&prepared, &before));
         }
@@ -229,18 +248,12 @@ impl Run {
         recorder: &Recorder,
         start: confined::Start,
         prepared: &Prepared,
-        dirs: &RunDirs,
+        private: &PrivateDirs,
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
         let watch = runtime::Watch::start(&prepared.tools, &prepared.launch.rules);
-        let result = start.run(
-            recorder,
-            self.options.manager,
-            prepared,
-            &dirs.private,
-            ended,
-        );
+        let result = start.run(recorder, self.options.manager, prepared, private, ended);
         for event in watch.finish() {
             recorder.send(event);
         }
@@ -310,6 +323,21 @@ impl Run {
         }
         Ok(sealed.exit.status())
     }
+}
+
+/// What v4run writes must not lie where the manager may write.
+fn kept_apart(what: &str, path: &Path, prepared: &Prepared) -> Result<(), Finding> {
+    let exposed = prepared
+        .launch
+        .rules
+        .iter()
+        .any(|rule| rule.access == Access::Write && path.starts_with(&rule.path));
+    if !exposed {
+        return Ok(());
+    }
+    let shown = path.display().to_string();
+    let message = format!("the {what} would lie where this command may write: `{shown}`");
+    Err(Finding::new(Code::Usage, shown, message).with_hint("name another place for it"))
 }
 
 fn not_reached(level: Level, assessment: &Assessment) -> Finding {

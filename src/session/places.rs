@@ -7,14 +7,21 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::dir::{Dir, Type};
+use nix::fcntl::{Flock, FlockArg, OFlag, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::manager::PrivateDirs;
 use crate::model::{Code, Finding};
+
+/// Name of the file in a run's folder that is locked while the run lasts.
+const LOCK: &str = "lock";
 
 /// Environment of the caller.
 pub(super) type Environment = BTreeMap<OsString, OsString>;
@@ -103,7 +110,7 @@ impl RunDirs {
         let mut directory = DirBuilder::new();
         directory.recursive(true).mode(0o700).create(&root)?;
         let root = root.canonicalize()?;
-        let lock = File::create(root.join("lock"))?;
+        let lock = File::create(root.join(LOCK))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
             .map_err(|(_file, errno)| io::Error::from(errno))?;
         let make = |name: &str| {
@@ -128,27 +135,77 @@ impl RunDirs {
 impl Drop for RunDirs {
     fn drop(&mut self) {
         // What cannot be removed now is removed by a later run.
-        let _ = std::fs::remove_dir_all(&self.root);
+        let _ = remove(&self.root);
         sweep(self.root.parent());
     }
 }
 
+/// Age after which a folder without a lock is nobody's.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
 /// Removes the folders of runs that are no more.
 fn sweep(runs: Option<&Path>) {
-    let entries = runs
-        .and_then(|runs| std::fs::read_dir(runs).ok())
-        .into_iter()
-        .flatten();
-    for entry in entries.flatten() {
+    let entries = runs.and_then(|runs| std::fs::read_dir(runs).ok());
+    for entry in entries.into_iter().flatten().flatten() {
         let path = entry.path();
-        // A folder without a lock file is one that is being made or removed.
-        let Ok(lock) = File::open(path.join("lock")) else {
-            continue;
+        let dead = match File::open(path.join(LOCK)) {
+            Ok(lock) => Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok(),
+            // Being made or removed, or left by a removal that was cut short.
+            Err(_) => entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)),
         };
-        if Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok() {
-            let _ = std::fs::remove_dir_all(path);
+        if dead {
+            let _ = remove(&path);
         }
     }
+}
+
+/// Removes a folder however deep it is, with three descriptors and no recursion: what lies in a
+/// subfolder is first moved to the top. The lock goes last.
+fn remove(root: &Path) -> io::Result<()> {
+    let open = |name: &Path| {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Dir::open(&root.join(name), flags, Mode::empty()).map_err(io::Error::from)
+    };
+    let top = open(Path::new(""))?;
+    let mut folders: Vec<OsString> = Vec::new();
+    let mut moved = 0_u64;
+    let mut current: Option<OsString> = None;
+    loop {
+        let mut here = open(Path::new(current.as_deref().unwrap_or_default()))?;
+        let names: Vec<(OsString, bool)> = here
+            .iter()
+            .flatten()
+            .map(|entry| {
+                let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
+                (name, entry.file_type() == Some(Type::Directory))
+            })
+            .filter(|(name, _)| name != "." && name != ".." && (current.is_some() || name != LOCK))
+            .collect();
+        for (name, folder) in names {
+            if !folder {
+                unlinkat(&here, name.as_os_str(), UnlinkatFlags::NoRemoveDir)?;
+            } else if current.is_none() {
+                folders.push(name);
+            } else {
+                moved += 1;
+                let place = OsString::from(format!(".removing-{moved}"));
+                renameat(&here, name.as_os_str(), &top, place.as_os_str())?;
+                folders.push(place);
+            }
+        }
+        if let Some(done) = current.take() {
+            unlinkat(&top, done.as_os_str(), UnlinkatFlags::RemoveDir)?;
+        }
+        match folders.pop() {
+            Some(next) => current = Some(next),
+            None => break,
+        }
+    }
+    let _ = std::fs::remove_file(root.join(LOCK));
+    std::fs::remove_dir(root)
 }
 
 #[cfg(test)]
@@ -166,6 +223,28 @@ mod tests {
         assert!(!dead.exists());
         assert!(living.private.cache.exists());
         assert!(!store.path().join("run/ending").exists());
+    }
+
+    #[test]
+    fn a_folder_is_removed_however_deep_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let run = root.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        std::fs::write(run.join(LOCK), "").unwrap();
+        // Deeper than a path can name: built from the inside out.
+        let inner = root.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join("file"), "").unwrap();
+        for _ in 0..5000 {
+            let outer = root.path().join("outer");
+            std::fs::create_dir(&outer).unwrap();
+            std::os::unix::fs::symlink("/", outer.join("link")).unwrap();
+            std::fs::rename(&inner, outer.join("d")).unwrap();
+            std::fs::rename(&outer, &inner).unwrap();
+        }
+        std::fs::rename(&inner, run.join("deep")).unwrap();
+        remove(&run).unwrap();
+        assert!(!run.exists());
     }
 
     #[test]

@@ -31,7 +31,9 @@ fn set() -> SigSet {
 
 /// Keeps the signals for [`Signals`]. Called before any thread exists, so that all inherit it.
 pub(super) fn block() -> Result<(), Finding> {
-    set().thread_block().map_err(|error| {
+    let noticed = crate::sys::process::notice_children();
+    let blocked = noticed.and_then(|()| Ok(set().thread_block()?));
+    blocked.map_err(|error| {
         Finding::new(
             Code::Internal,
             "signals",

@@ -9,12 +9,16 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpLi
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, connect, getsockname,
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, connect, getsockname, setsockopt,
     socket,
 };
+use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::path::descriptor;
 use super::{Answer, Supervisor};
@@ -30,10 +34,15 @@ pub struct Gate {
     port: u16,
 }
 
+/// Longest wait for a connection over loopback, and for the proxy to take it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Gate {
     /// `listener` is on IPv4 loopback; `proxy` is the socket that carries descriptors.
     pub fn new(listener: TcpListener, proxy: OwnedFd) -> io::Result<Self> {
         let port = listener.local_addr()?.port();
+        listener.set_nonblocking(true)?;
+        setsockopt(&proxy, SendTimeout, &TimeVal::seconds(5))?;
         Ok(Self {
             listener: Mutex::new(listener),
             proxy,
@@ -42,40 +51,63 @@ impl Gate {
     }
 
     /// A connected socket whose other end the proxy has.
+    ///
+    /// Anybody on this machine may connect to the listener; only our own connection counts. Nothing
+    /// here waits for strangers: they are dropped, and the time is bounded.
     fn dial(&self, six: bool) -> io::Result<OwnedFd> {
         let broken = || io::Error::other("another worker failed while it connected");
         let listener = self.listener.lock().map_err(|_poisoned| broken())?;
+        while listener.accept().is_ok() {}
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port);
         let family = if six {
             AddressFamily::Inet6
         } else {
             AddressFamily::Inet
         };
-        let near = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let near = socket(family, SockType::Stream, flags, None)?;
         let mine = if six {
             let mapped = SocketAddrV6::new(address.ip().to_ipv6_mapped(), self.port, 0, 0);
-            connect(near.as_raw_fd(), &SockaddrIn6::from(mapped))?;
-            local::<SockaddrIn6>(&near, |name| SocketAddrV6::from(*name).into())?
+            under_way(connect(near.as_raw_fd(), &SockaddrIn6::from(mapped)))?;
+            SocketAddr::from(SocketAddrV6::from(getsockname::<SockaddrIn6>(
+                near.as_raw_fd(),
+            )?))
         } else {
-            connect(near.as_raw_fd(), &SockaddrIn::from(address))?;
-            local::<SockaddrIn>(&near, |name| SocketAddrV4::from(*name).into())?
+            under_way(connect(near.as_raw_fd(), &SockaddrIn::from(address)))?;
+            SocketAddr::from(SocketAddrV4::from(getsockname::<SockaddrIn>(
+                near.as_raw_fd(),
+            )?))
         };
-        // Anybody on this machine may connect to the listener; only our own connection counts.
-        loop {
-            let (far, peer) = listener.accept()?;
-            if peer.port() == mine.port() && peer.ip().to_canonical() == mine.ip().to_canonical() {
-                fd::send(self.proxy.as_fd(), far.as_fd())?;
-                return Ok(near);
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match listener.accept() {
+                Ok((far, peer)) => {
+                    let same = peer.port() == mine.port()
+                        && peer.ip().to_canonical() == mine.ip().to_canonical();
+                    if same {
+                        far.set_nonblocking(true)?;
+                        fd::send(self.proxy.as_fd(), far.as_fd())?;
+                        fcntl(&near, FcntlArg::F_SETFL(OFlag::empty()))?;
+                        return Ok(near);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+                    poll(&mut ready, PollTimeout::from(100_u16))?;
+                }
+                Err(error) => return Err(error),
             }
         }
+        Err(io::Error::from(io::ErrorKind::TimedOut))
     }
 }
 
-fn local<A: SockaddrLike>(
-    socket: &OwnedFd,
-    convert: impl Fn(&A) -> SocketAddr,
-) -> io::Result<SocketAddr> {
-    Ok(convert(&getsockname::<A>(socket.as_raw_fd())?))
+/// A connection that is not finished at once is no failure.
+fn under_way(result: nix::Result<()>) -> nix::Result<()> {
+    match result {
+        Err(nix::errno::Errno::EINPROGRESS) => Ok(()),
+        other => other,
+    }
 }
 
 /// An address argument.

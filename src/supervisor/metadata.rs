@@ -2,7 +2,7 @@
 //!
 //! Landlock does not see these calls, so they are decided here alone: the object is opened once,
 //! its real place is checked, and the change is made through that very descriptor. Setuid and
-//! setgid bits are never set.
+//! setgid bits are refused.
 
 use std::fs::Permissions;
 use std::io;

@@ -213,17 +213,19 @@ impl Supervisor {
     fn answer(&self, notification: &Notification) {
         self.counts.notifications.fetch_add(1, Ordering::Relaxed);
         // A handler that fails must not leave the manager waiting, nor let the call through.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.judge(notification)));
+        let answer = catch_unwind(AssertUnwindSafe(|| match self.judge(notification) {
+            Answer::Refuse(errno, finding) => {
+                self.report(notification, errno, *finding);
+                Answer::Fail(errno)
+            }
+            other => other,
+        }));
         let id = notification.id;
         let sent = match answer {
             Ok(Answer::Done) => Ok(()),
             Ok(Answer::GoOn(reason)) => self.listener.go_on(id, reason),
             Ok(Answer::Value(value)) => self.listener.answer(id, value),
-            Ok(Answer::Fail(errno)) => self.listener.refuse(id, errno),
-            Ok(Answer::Refuse(errno, finding)) => {
-                self.report(notification, errno, *finding);
-                self.listener.refuse(id, errno)
-            }
+            Ok(Answer::Fail(errno) | Answer::Refuse(errno, _)) => self.listener.refuse(id, errno),
             Err(_panic) => {
                 self.counts.failed.store(true, Ordering::Relaxed);
                 self.listener.refuse(id, libc::EACCES)

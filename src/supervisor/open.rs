@@ -1,8 +1,9 @@
 //! Opens: artifact files are verified and handed out as sealed copies; the rest is Landlock's.
 //!
 //! Write-opens are looked at by name, so that a refusal that Landlock makes silently becomes an
-//! event. Reads below the runtime's roots go on at once. Any other regular file that can be read is
-//! opened here first: an artifact, by name or leading bytes, is read whole, hashed, and answered
+//! event; a handle that can write is not verified, because its content is the manager's to change.
+//! Reads below the runtime's roots go on at once. Any other regular file that can be read is opened
+//! here and that very descriptor is handed out: an artifact, by name or leading bytes, is read whole, hashed, and answered
 //! with a sealed copy of the very bytes that were hashed; a replaced file is answered with its view;
 //! `/proc/self` files are opened for the manager, because `/proc` as a whole is closed to it.
 
@@ -72,8 +73,14 @@ impl Supervisor {
             // No access rights come with it; using it later is a call of its own.
             return Answer::GoOn(Continue::LandlockDecides);
         }
-        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY
-            || flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
+        if named.is_own_descriptor() {
+            // What it was opened as was judged then; opening it anew is Landlock's decision.
+            return Answer::GoOn(Continue::LandlockDecides);
+        }
+        // A file that is there is not made: reading it is reading it.
+        let makes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0
+            && !(flags & libc::O_TRUNC == 0 && named.lexical.is_file());
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || makes;
         if writes {
             return self.write(name, &named, flags);
         }
@@ -191,7 +198,8 @@ impl Supervisor {
             return go_on;
         };
         if !self.is_artifact(&path, &file) {
-            return go_on;
+            // The file that was looked at, whatever its name leads to by now.
+            return self.inject(notification, &file.into(), flags);
         }
         self.artifact(notification, name, &path, &mut file, metadata.len(), flags)
     }

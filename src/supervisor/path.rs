@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::Supervisor;
@@ -104,20 +104,33 @@ fn base_link(thread: i32, directory: i32) -> String {
 
 impl Named {
     /// Opens what the path names, as the manager would reach it, without access rights.
+    ///
+    /// Links of `/proc` that stand for a process's own descriptors would lead to those of the
+    /// session: they are not followed (`ELOOP`).
     pub(super) fn hold(&self, follow: bool) -> io::Result<OwnedFd> {
         let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         if !follow {
             flags |= OFlag::O_NOFOLLOW;
         }
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
         if Path::new(&self.text).is_absolute() {
-            return Ok(open(self.text.as_os_str(), flags, Mode::empty())?);
+            return Ok(openat2(AT_FDCWD, self.text.as_os_str(), how)?);
         }
         let base = open(
             base_link(self.thread, self.directory).as_str(),
             OFlag::O_PATH | OFlag::O_CLOEXEC,
             Mode::empty(),
         )?;
-        Ok(openat(&base, self.text.as_os_str(), flags, Mode::empty())?)
+        Ok(openat2(&base, self.text.as_os_str(), how)?)
+    }
+
+    /// Whether the path is another name of one of the manager's own descriptors.
+    pub(super) fn is_own_descriptor(&self) -> bool {
+        ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd"]
+            .iter()
+            .any(|name| self.lexical.starts_with(name))
     }
 }
 

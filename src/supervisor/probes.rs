@@ -1,12 +1,12 @@
 //! Refusals that a profile expects: recorded as suppressed, never as violations.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use crate::model::Probe;
 
 /// Compiled patterns of the profile's probes.
 #[derive(Debug)]
-pub(super) struct Probes(Vec<(String, GlobMatcher, String)>);
+pub(super) struct Probes(Vec<(GlobMatcher, GlobMatcher, String)>);
 
 impl Probes {
     pub(super) fn new(probes: &[Probe]) -> Result<Self, globset::Error> {
@@ -14,11 +14,8 @@ impl Probes {
             let glob = GlobBuilder::new(&probe.subject)
                 .literal_separator(true)
                 .build()?;
-            Ok((
-                probe.call.clone(),
-                glob.compile_matcher(),
-                probe.why.clone(),
-            ))
+            let call = Glob::new(&probe.call)?.compile_matcher();
+            Ok((call, glob.compile_matcher(), probe.why.clone()))
         };
         Ok(Self(
             probes
@@ -32,7 +29,7 @@ impl Probes {
     pub(super) fn why(&self, call: &str, subject: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(name, glob, _)| name == call && glob.is_match(subject))
+            .find(|(name, glob, _)| name.is_match(call) && glob.is_match(subject))
             .map(|(_, _, why)| why.as_str())
     }
 }

@@ -3,8 +3,12 @@
 //! Kernel: capabilities(7), prctl(2), close_range(2), proc(5).
 
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// `CAP_DAC_OVERRIDE`.
 pub const CAP_DAC_OVERRIDE: u32 = 1;
@@ -118,18 +122,38 @@ pub fn close_range(first: u32, last: u32) -> io::Result<()> {
     }
 }
 
-/// The name by which the kernel was asked to execute this program.
-pub fn executed_name() -> Option<std::ffi::OsString> {
-    use std::os::unix::ffi::OsStringExt as _;
-    // SAFETY: getauxval reads the process's own auxiliary vector.
-    let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
-    if address == 0 {
-        return None;
+/// Closes everything but the standard three and these.
+pub fn close_all_but(kept: &[&OwnedFd]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    numbers.sort_unstable();
+    let mut first = 3;
+    for number in numbers {
+        if number > first {
+            close_range(first, number - 1)?;
+        }
+        first = number + 1;
     }
-    // SAFETY: AT_EXECFN points to a zero-terminated string that the kernel put on the stack and
-    // that lives as long as the process.
-    let name = unsafe { std::ffi::CStr::from_ptr(address as *const libc::c_char) };
-    Some(std::ffi::OsString::from_vec(name.to_bytes().to_vec()))
+    close_range(first, u32::MAX)
+}
+
+/// A child that has ended, reaped; `None` while it runs. Unlike nix's wait it knows real-time
+/// signals.
+pub fn try_wait(process: Pid) -> io::Result<Option<ExitStatus>> {
+    let mut status = 0;
+    // SAFETY: the status is a valid integer to write to.
+    let result = unsafe { libc::waitpid(process.as_raw(), &raw mut status, libc::WNOHANG) };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        _ => Ok(Some(ExitStatus::from_raw(status))),
+    }
+}
+
+/// Default action for SIGCHLD: an ignored one, inherited from the caller, loses exit statuses.
+pub fn notice_children() -> io::Result<()> {
+    // SAFETY: setting the default action installs no handler of this program.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, nix::sys::signal::SigHandler::SigDfl)? };
+    Ok(())
 }
 
 /// Default actions and an empty mask for every signal: what a program expects at its start.

@@ -97,7 +97,12 @@ fn doctor_finds_every_canary_refused() {
     // Every refusal that the supervisor can see is also reported by it; an outer filter answers
     // some of the calls before it.
     let reported = diagnosis["reported"].as_u64().unwrap();
-    let seen = canary::ALL.len() - if filtered() { NEEDS_A_FREE_KERNEL.len() } else { 0 };
+    let seen = canary::ALL.len()
+        - if filtered() {
+            NEEDS_A_FREE_KERNEL.len()
+        } else {
+            0
+        };
     assert!(reported >= seen as u64, "{diagnosis:#}");
 }
 

@@ -204,6 +204,12 @@ impl Upstream {
                 return Err(Trouble::Passing(finding, after));
             }
         }
+        // Only an error may be passed on unverified: the manager takes anything below 400 for
+        // content.
+        if !parts.status.is_client_error() && !parts.status.is_server_error() {
+            let message = format!("the repository answered {}", parts.status);
+            return Err(Trouble::Final(failed(&url, &message)));
+        }
         let (body, complete) = beginning(body).await;
         if complete {
             lease.release();
