@@ -291,8 +291,9 @@ pub const ALL: &[Canary] = &[
         EPERM,
         "a command is typed into the terminal",
         |_| {
-            let pair = nix::pty::openpty(None, None)?;
-            attempt::type_into(pair.slave.as_fd())
+            let master =
+                nix::pty::posix_openpt(nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_NOCTTY)?;
+            attempt::type_into(master.as_fd())
         },
     ),
     canary("own-filter", EPERM, "the supervisor is shut out", |_| {

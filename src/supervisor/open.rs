@@ -87,6 +87,10 @@ impl Supervisor {
         if !named.climbs && self.is_runtime(&named.lexical) {
             return Answer::GoOn(Continue::LandlockDecides);
         }
+        if Path::new(&named.text).starts_with("/proc") && named.climbs {
+            // Through links of `/proc` and back out: nothing of that can be judged by name.
+            return unreadable(name, Path::new(&named.text));
+        }
         if let Ok(below) = named.lexical.strip_prefix("/proc") {
             return self.proc(notification, name, &named, below, flags);
         }
