@@ -175,10 +175,18 @@ impl Supervisor {
             if state.contains(PollFlags::POLLIN) {
                 // An error means that the caller died before it was received.
                 let received = self.listener.receive();
-                drop(turn);
+                // Waking the other worker costs more than most answers: it is woken only where this
+                // one may be busy for long.
+                let turn = if received.as_ref().is_ok_and(is_quick) {
+                    Some(turn)
+                } else {
+                    drop(turn);
+                    None
+                };
                 if let Ok(notification) = received {
                     self.answer(&notification);
                 }
+                drop(turn);
             } else if state.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
                 return;
             }
@@ -218,7 +226,9 @@ impl Supervisor {
                 self.report(notification, errno, *finding);
                 Answer::Fail(errno)
             }
-            other => other,
+            answer @ (Answer::Done | Answer::GoOn(_) | Answer::Value(_) | Answer::Fail(_)) => {
+                answer
+            }
         }));
         let id = notification.id;
         let sent = match answer {
@@ -296,6 +306,18 @@ impl Supervisor {
     fn send(&self, event: Event) {
         (self.events.0)(event);
     }
+}
+
+/// Whether a call is answered at once: everything but connections and opens that may read a file.
+fn is_quick(notification: &Notification) -> bool {
+    let flags = match notification.number {
+        libc::SYS_connect | libc::SYS_openat2 => return false,
+        libc::SYS_openat => notification.arguments[2],
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open => notification.arguments[1],
+        _ => return true,
+    };
+    path::descriptor(flags) & libc::O_ACCMODE != libc::O_RDONLY
 }
 
 /// A refused call with the arguments that made it so, for messages.
