@@ -1,6 +1,6 @@
 //! How findings read: text for people, exit statuses for scripts.
 //!
-//! Used by whoever talks to a person; everything foreign passes [`sanitize`] on its way to a
+//! Used by whoever talks to a person; everything foreign passes [`sanitize()`] on its way to a
 //! terminal. Pure functions from [`crate::model`] values to text and numbers: it prints nothing
 //! and decides nothing but the exit status.
 

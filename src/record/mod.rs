@@ -2,7 +2,7 @@
 //!
 //! [`Recorder`] owns the hash-chained journal while the run goes on; [`Recorded`] is what it hands
 //! back, and [`Recorded::seal`] writes the CycloneDX file, the summary and the last line. The order
-//! is such that a record with a seal is complete. [`read`] and [`verify`] are the way back in.
+//! is such that a record with a seal is complete. [`read`] and [`verify()`] are the way back in.
 //!
 //! A record is untrusted input when it is read: bounds on everything, no panic, and a broken chain
 //! ends what is believed. Losing the ability to write is never silent: the run ends with
