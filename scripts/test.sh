@@ -13,9 +13,9 @@ listing=$(cargo test --locked --no-run --message-format=json | /usr/bin/python3 
 import json, sys
 for line in sys.stdin:
     message = json.loads(line)
-    if message.get("executable") and message["profile"]["test"]:
+    if message.get("executable"):
         kind, name = message["target"]["kind"][0], message["target"]["name"]
-        if kind != "bin":
+        if message["profile"]["test"] and kind != "bin" or kind == "example":
             print("unit" if kind == "lib" else name, message["executable"])
 ')
 # Everything the other users run lies where they can read it.
@@ -27,6 +27,7 @@ cp -r tests/fixtures "$stage/fixtures" 2>/dev/null || true
 cp -r "$tools" "$stage/tools"
 while read -r name path; do cp "$path" "$stage/$name"; done <<<"$listing"
 export V4RUN_BIN=$stage/v4run
+export V4RUN_HOSTILE=$stage/hostile
 export V4RUN_OUTER_PROFILE=$stage/tools/docker-default.json
 export V4RUN_TEST_PYTHON=$stage/tools/bin/python
 

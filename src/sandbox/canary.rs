@@ -4,11 +4,11 @@
 //! first, where each must succeed, and then inside. A canary that fires leaves its name in the
 //! result file as `NAME fired`; a refused one as `NAME errno N`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
@@ -91,6 +91,12 @@ pub const ALL: &[Canary] = &[
         exec_descriptor,
     ),
     canary(
+        "exec-directory",
+        EACCES,
+        "a program is started by way of its folder",
+        exec_directory,
+    ),
+    canary(
         "exec-loader",
         EACCES,
         "the program interpreter runs a written program",
@@ -121,6 +127,19 @@ pub const ALL: &[Canary] = &[
         |scene| {
             let socket = attempt::socket(2, 1, 0)?;
             attempt::send_fast_open(socket.as_fd(), scene.listener)
+        },
+    ),
+    canary(
+        "fast-open-message",
+        EOPNOTSUPP,
+        "data leaves with a connection request",
+        |scene| {
+            let socket = attempt::socket(2, 1, 0)?;
+            let to = nix::sys::socket::SockaddrIn::from(scene.listener);
+            let flags = nix::sys::socket::MsgFlags::from_bits_retain(libc::MSG_FASTOPEN);
+            let data = [io::IoSlice::new(b"canary")];
+            nix::sys::socket::sendmsg(socket.as_raw_fd(), &data, &[], flags, Some(&to))?;
+            Ok(())
         },
     ),
     canary(
@@ -391,9 +410,19 @@ fn exec_payload(scene: &Scene) -> io::Result<()> {
 fn exec_descriptor(scene: &Scene) -> io::Result<()> {
     let file = File::open(payload(scene)?)?;
     let script = script(scene, "exec-descriptor")?;
-    Err(attempt::execute_descriptor(
-        file.as_fd(),
-        &[c"payload", c"-c", &script],
+    let arguments: [&CStr; 3] = [c"payload", c"-c", &script];
+    Err(attempt::execute_at(file.as_fd(), c"", &arguments))
+}
+
+fn exec_directory(scene: &Scene) -> io::Result<()> {
+    payload(scene)?;
+    let directory = File::open(&scene.inside)?;
+    let script = script(scene, "exec-directory")?;
+    let arguments: [&CStr; 3] = [c"payload", c"-c", &script];
+    Err(attempt::execute_at(
+        directory.as_fd(),
+        c"payload",
+        &arguments,
     ))
 }
 

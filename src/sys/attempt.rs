@@ -271,8 +271,9 @@ pub fn execute(path: &CStr, arguments: &[&CStr]) -> io::Error {
     io::Error::last_os_error()
 }
 
-/// `execveat` of a descriptor with these arguments. Returns only on failure.
-pub fn execute_descriptor(file: BorrowedFd<'_>, arguments: &[&CStr]) -> io::Error {
+/// `execveat` of a path below a descriptor, or of the descriptor itself where the path is empty,
+/// with these arguments. Returns only on failure.
+pub fn execute_at(file: BorrowedFd<'_>, path: &CStr, arguments: &[&CStr]) -> io::Error {
     let pointers: Vec<_> = arguments
         .iter()
         .map(|a| a.as_ptr())
@@ -284,7 +285,7 @@ pub fn execute_descriptor(file: BorrowedFd<'_>, arguments: &[&CStr]) -> io::Erro
         libc::syscall(
             libc::SYS_execveat,
             file.as_raw_fd(),
-            c"".as_ptr(),
+            path.as_ptr(),
             pointers.as_ptr(),
             environment.as_ptr(),
             libc::AT_EMPTY_PATH,

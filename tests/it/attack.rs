@@ -157,6 +157,15 @@ impl Stage {
         value
     }
 
+    /// The runtime of this stage becomes that program, with something to read beside the script.
+    pub(crate) fn runtime(&self, program: &Path, scene: &Value) {
+        let node = self.prefix.join("bin/node");
+        fs::remove_file(&node).unwrap();
+        fs::copy(program, &node).unwrap();
+        let scene_file = self.prefix.join("lib/node_modules/npm/bin/scene.json");
+        fs::write(scene_file, scene.to_string()).unwrap();
+    }
+
     /// The attack without v4run, about to start.
     pub(crate) fn bare(&self, attack: &str) -> Invocation {
         self.write(attack);

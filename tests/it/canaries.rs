@@ -5,9 +5,13 @@
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::json;
 use v4run::sandbox::canary;
+
+use crate::attack::Stage;
 
 use crate::run::v4run as binary;
 
@@ -104,6 +108,86 @@ fn doctor_finds_every_canary_refused() {
             0
         };
     assert!(reported >= seen as u64, "{diagnosis:#}");
+}
+
+/// The program in node's place; `cargo test` builds it beside the tested binary.
+fn hostile() -> PathBuf {
+    std::env::var_os("V4RUN_HOSTILE").map_or_else(
+        || Path::new(env!("CARGO_BIN_EXE_v4run")).with_file_name("examples/hostile"),
+        PathBuf::from,
+    )
+}
+
+/// The same attempts by a manager of a real run: exact errno, exit status 120, an event and a
+/// violation that names the control, for each of them.
+#[test]
+fn every_canary_is_a_violation_of_a_run() {
+    let stage = Stage::new();
+    let inside = stage.project.path("node_modules");
+    let outside = stage.project.outside("wild");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "secret").unwrap();
+    let _service = UnixListener::bind(outside.join("socket")).unwrap();
+    let sentinel = TcpListener::bind("127.0.0.1:0").unwrap();
+    for canary in canary::ALL {
+        // A terminal's device is no place of a run, so typing into one is refused at the door.
+        let errno = if canary.name == "terminal" {
+            13
+        } else {
+            canary.errno
+        };
+        let scene = json!({
+            "inside": inside,
+            "outside": outside,
+            "listener": sentinel.local_addr().unwrap().to_string(),
+            "bystander": std::process::id().to_string(),
+            "name": canary.name,
+        });
+        stage.runtime(&hostile(), &scene);
+        let run = stage.hostile("").run();
+        let results = inside.join(canary::RESULTS);
+        let said = std::fs::read_to_string(&results).unwrap_or_default();
+        let _ = std::fs::remove_file(&results);
+        if filtered() && NEEDS_A_FREE_KERNEL.contains(&canary.name) {
+            assert!(
+                said.contains(" errno "),
+                "{}: {said:?}\n{}",
+                canary.name,
+                run.told()
+            );
+            continue;
+        }
+        let expected = format!("{} errno {errno}\n", canary.name);
+        assert_eq!(said, expected, "{}", run.told());
+        if canary.name == "netlink" {
+            // Refused like the others, but libc does it in every run: the profile expects it.
+            run.exits(0);
+            let subject =
+                |entry: &serde_json::Value| entry["subject"].to_string().contains("NETLINK");
+            assert!(
+                run.record().suppressed().iter().any(subject),
+                "{}",
+                run.told()
+            );
+            continue;
+        }
+        run.exits(120);
+        let violations = run.record().violations();
+        assert!(!violations.is_empty(), "{}", run.told());
+        assert!(
+            violations.iter().all(|v| v["control"].is_string()),
+            "{}",
+            run.told()
+        );
+        let refused = |event: &&serde_json::Value| event["decision"]["refused"].is_number();
+        let events = [run.record().events("call"), run.record().events("exec")].concat();
+        assert!(
+            events.iter().any(refused),
+            "{}: no event\n{}",
+            canary.name,
+            run.told()
+        );
+    }
 }
 
 #[test]
