@@ -150,7 +150,7 @@ class Watcher(threading.Thread):
                     self.ticks[pid] = int(fields[11]) + int(fields[12])
                 except (OSError, IndexError):
                     pass
-            if step % 10 == 0:
+            if step % 5 == 0:
                 total = 0
                 for pid in own:
                     try:
@@ -160,7 +160,7 @@ class Watcher(threading.Thread):
                         pass
                 self.memory = max(self.memory, total)
             step += 1
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     def result(self):
         self.done = True
@@ -284,17 +284,18 @@ def main():
         if tree(project / "node_modules") != expected:
             raise SystemExit("v4run installed another tree than bare npm")
         registry.served()
-        walls, control, own, served = [], [], [], {}
+        walls, served = [], {}
         for index in range(pairs):
-            order = ["bare", "v4run", "bare"] if index % 2 == 0 else ["v4run", "bare", "bare"]
-            runs = {"bare": [], "v4run": []}
-            for kind in order:
-                runs[kind].append(install(kind, project, home, watch=kind == "v4run"))
+            wall = {}
+            for kind in ("bare", "v4run") if index % 2 == 0 else ("v4run", "bare"):
+                wall[kind] = install(kind, project, home)["wall_s"]
                 served[kind] = registry.served()
-            walls.append((runs["bare"][0]["wall_s"], runs["v4run"][0]["wall_s"]))
-            control.append((runs["bare"][0]["wall_s"], runs["bare"][1]["wall_s"]))
-            own.append(runs["v4run"][0])
-            print(f"pair {index + 1}/{pairs}: bare {walls[-1][0]:.2f} s, v4run {walls[-1][1]:.2f} s, own cpu {own[-1]['own_cpu_s']:.2f} s", flush=True)
+            walls.append((wall["bare"], wall["v4run"]))
+            print(f"pair {index + 1}/{pairs}: bare {wall['bare']:.2f} s, v4run {wall['v4run']:.2f} s", flush=True)
+        # Bare against itself, from neighbouring pairs: what the host alone does to a ratio.
+        control = [(walls[i][0], walls[i + 1][0]) for i in range(pairs - 1)]
+        # Sampling takes processor time of its own, so it is kept out of the timed runs.
+        own = [install("v4run", project, home, watch=True) for _ in range(3)]
         results = {
             "commit": call(["git", "describe", "--always", "--dirty"], cwd=ROOT).stdout.strip(),
             "kernel": os.uname().release,

@@ -252,7 +252,8 @@ impl Run {
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
-        let watch = runtime::Watch::start(&prepared.tools, &prepared.launch.rules);
+        let watch =
+            runtime::Watch::start(&prepared.tools, &prepared.launch.rules, prepared.installs);
         let result = start.run(recorder, self.options.manager, prepared, private, ended);
         for event in watch.finish() {
             recorder.send(event);
