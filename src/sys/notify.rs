@@ -4,7 +4,6 @@
 //! stays valid only while the task waits; whoever read the task's memory or `/proc` entries asks
 //! [`Listener::is_valid`] afterwards and before using what was read.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -233,9 +232,4 @@ pub enum Continue {
     Scalars,
     /// Landlock answers the call with the same rules, whatever the pointers say by then.
     LandlockDecides,
-}
-
-/// A duplicate of the listener's description, for a second worker.
-pub fn duplicate(listener: &Listener) -> io::Result<Listener> {
-    Ok(Listener(File::from(listener.0.try_clone()?).into()))
 }
