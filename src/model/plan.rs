@@ -147,6 +147,9 @@ pub struct Expected {
     pub name: String,
     /// Package version.
     pub version: String,
+    /// File name, where one version has several files (PyPI, Maven). A statement without one
+    /// speaks of every file of the version: each must have one of its digests.
+    pub file: Option<String>,
     /// Address, when the statement gives one.
     pub url: Option<Url>,
     /// The promised digest. `None` in an index document means that it states none.

@@ -332,6 +332,7 @@ mod tests {
         Expected {
             name: "left".into(),
             version: "1.0.0".into(),
+            file: None,
             url: url.map(|url| Url::parse(url).unwrap()),
             integrity,
             anchor,

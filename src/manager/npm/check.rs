@@ -112,6 +112,7 @@ impl Checker<'_> {
             Origin::Registry(url) => promises.expected.push(Expected {
                 name: name.to_owned(),
                 version: version.to_owned(),
+                file: None,
                 url,
                 integrity: Some(integrity),
                 anchor: Anchor::Lockfile,

@@ -143,6 +143,7 @@ fn one(
     Ok(Expected {
         name: name.to_owned(),
         version: version.to_owned(),
+        file: None,
         url,
         integrity,
         anchor: Anchor::Index,

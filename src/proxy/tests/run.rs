@@ -55,6 +55,7 @@ pub(super) fn locked(name: &str, version: &str, content: &[u8]) -> Expected {
     Expected {
         name: name.into(),
         version: version.into(),
+        file: None,
         url: None,
         integrity: Some(Integrity::parse(&sri(content)).unwrap()),
         anchor: Anchor::Lockfile,
