@@ -186,10 +186,22 @@ def tree(root):
     return digest.hexdigest()
 
 
+def fresh(project, home):
+    """A project and a home that no run has used. Nothing is removed before the bench ends: ext4 does
+    not give out inodes again for some time after they were freed, and searching past them multiplied
+    the system time of both sides."""
+    place = WORK / "runs" / str(len(os.listdir(WORK / "runs")))
+    copies = place / "project", place / "home"
+    for source, copy in zip((project, home), copies):
+        copy.mkdir(parents=True)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            if (source / name).exists():
+                shutil.copy(source / name, copy)
+    return copies
+
+
 def install(kind, project, home, watch=False):
-    shutil.rmtree(project / "node_modules", ignore_errors=True)
-    for name in ("cache", "state", ".npm"):
-        shutil.rmtree(home / name, ignore_errors=True)
+    project, home = fresh(project, home)
     command = ["npm", "ci", "--ignore-scripts"] if kind == "bare" else [str(V4RUN), "npm", "ci"]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=project, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -201,7 +213,7 @@ def install(kind, project, home, watch=False):
     measured = watcher.result() if watcher else {}
     if process.returncode != 0:
         raise SystemExit(f"{kind} failed with {process.returncode}:\n{output.decode()}")
-    return {"wall_s": wall, **measured}
+    return {"wall_s": wall, "tree": project / "node_modules", **measured}
 
 
 def ratio(pairs):
@@ -272,16 +284,14 @@ def main():
     registry = Registry(site)
     try:
         home = WORK / "home"
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
+        for place in (home, WORK / "runs"):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
         (home / ".npmrc").write_text(f"registry=https://localhost:{registry.port}/\ncafile={registry.ca}\naudit=false\nfund=false\nupdate-notifier=false\n")
         lock = project / "package-lock.json"
         lock.write_text(re.sub(r"https://localhost:\w+/", f"https://localhost:{registry.port}/", lock.read_text()))
         packages = len(json.loads(lock.read_text())["packages"]) - 1
-        install("bare", project, home)
-        expected = tree(project / "node_modules")
-        install("v4run", project, home)
-        if tree(project / "node_modules") != expected:
+        if tree(install("bare", project, home)["tree"]) != tree(install("v4run", project, home)["tree"]):
             raise SystemExit("v4run installed another tree than bare npm")
         registry.served()
         walls, served = [], {}
@@ -312,6 +322,7 @@ def main():
         }
     finally:
         registry.stop()
+        shutil.rmtree(WORK / "runs", ignore_errors=True)
     (WORK / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     w, c, s, n = results["wall"], results["control"], results["startup"], results["notified"]
     print(f"""
