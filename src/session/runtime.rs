@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use crate::model::{Access, Code, Event, Finding, PathRule, Tool};
-use crate::verify::Hashed;
+use crate::verify::hash::sha256_of;
 
 type Identity = (u64, u64, u64, i64, i64, i64, i64);
 
@@ -64,9 +64,8 @@ impl Watch {
             .spawn(move || {
                 for tool in tools.iter_mut().filter(|_| hashes) {
                     tool.sha256 = File::open(&tool.path)
-                        .and_then(|file| Hashed::read(file, []))
-                        .ok()
-                        .map(|hashed| hashed.digests().sha256.clone());
+                        .and_then(|file| sha256_of(&file))
+                        .ok();
                 }
                 tools
             })

@@ -1,4 +1,4 @@
-//! Artifact bytes by digest: `v1/blob/<algorithm>/ab/cd/<hex>`.
+//! Artifact bytes by digest: `v1/blob/<algorithm>/ab/<hex>`.
 //!
 //! Only [`Verified`] content is written, under the digest that it was compared with. Nobody is
 //! trusted on the way back: what is read is hashed again, and a blob that does not match is a miss
@@ -183,14 +183,9 @@ impl Blobs {
 
 fn key(digest: &Digest) -> String {
     let hex = digest.hex();
-    let (first, second) = (
-        hex.get(..2).unwrap_or_default(),
-        hex.get(2..4).unwrap_or_default(),
-    );
-    format!(
-        "v1/blob/{}/{first}/{second}/{hex}",
-        digest.algorithm().name()
-    )
+    // One level of folders: making folders costs more than looking into larger ones.
+    let first = hex.get(..2).unwrap_or_default();
+    format!("v1/blob/{}/{first}/{hex}", digest.algorithm().name())
 }
 
 fn small(

@@ -52,7 +52,7 @@ pub enum StoreError {
     },
 }
 
-/// Immutable objects by key. Keys are relative paths of safe segments (`v1/blob/sha512/ab/cd/…`).
+/// Immutable objects by key. Keys are relative paths of safe segments (`v1/blob/sha512/ab/…`).
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Opens an object for reading.
     fn get(&self, key: &str) -> Result<Option<File>, StoreError>;

@@ -109,19 +109,32 @@ impl Hashed<File> {
         promises: impl IntoIterator<Item = &'a Integrity>,
     ) -> io::Result<Self> {
         let mut hashing = Hashing::new((), promises);
-        let mut block = vec![0_u8; BLOCK];
-        loop {
-            let count = file.read_at(&mut block, hashing.size)?;
-            let Some(chunk) = block.get(..count).filter(|chunk| !chunk.is_empty()) else {
-                break;
-            };
-            hashing.update(chunk);
-        }
+        blocks(&file, |block| hashing.update(block))?;
         let (digests, ()) = hashing.digests();
         Ok(Self {
             content: file,
             digests,
         })
+    }
+}
+
+/// The SHA-256 of a file alone, from its first byte to its end.
+pub fn sha256_of(file: &File) -> io::Result<Digest> {
+    let mut sha256 = Sha256::new();
+    blocks(file, |block| sha256.update(block))?;
+    Ok(digest(Algorithm::Sha256, sha256.finalize().to_vec()))
+}
+
+fn blocks(file: &File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut block = vec![0_u8; BLOCK];
+    let mut at = 0_u64;
+    loop {
+        let count = file.read_at(&mut block, at)?;
+        let Some(read) = block.get(..count).filter(|read| !read.is_empty()) else {
+            return Ok(());
+        };
+        take(read);
+        at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 }
 
@@ -312,6 +325,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"abc").unwrap();
         let promise = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
+        assert!(promise.accepts(&sha256_of(&file).unwrap()));
         assert!(
             Hashed::read(file, [&promise])
                 .unwrap()
