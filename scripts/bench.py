@@ -226,21 +226,6 @@ def ratio(pairs):
     return {"ratio": math.exp(mean), "low": math.exp(mean - half), "high": math.exp(mean + half), "pairs": len(pairs)}
 
 
-def startup(home, rounds=30):
-    """`npm --version` through v4run and bare: what comes before the manager's first instruction."""
-    project = WORK / "empty"
-    project.mkdir(exist_ok=True)
-    times = {"bare": [], "v4run": []}
-    for _ in range(rounds):
-        for kind, command in (("bare", [NODE, NPM, "--version"]), ("v4run", [str(V4RUN), "npm", "--version"])):
-            start = time.perf_counter()
-            subprocess.run(command, cwd=project, env=environment(home), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            times[kind].append(time.perf_counter() - start)
-    differences = [b - a for a, b in zip(times["bare"], times["v4run"])]
-    half = 2.042 * statistics.stdev(differences) / math.sqrt(rounds)
-    return {"added_ms": statistics.fmean(differences) * 1e3, "interval_ms": half * 1e3}
-
-
 MICRO = """
 const fs = require('fs'), net = require('net');
 const file = process.cwd() + '/file.txt';
@@ -252,13 +237,13 @@ const connect = () => new Promise((done, fail) => { const s = net.connect(+proxy
 """
 
 
-def micro(home, registry):
-    """Microseconds a notified open and connect cost, by a script in npm's place."""
+def in_place_of_npm(script):
+    """An npm whose program is `script`, in a layout of its own."""
     layout = WORK / "micro"
     shutil.rmtree(layout, ignore_errors=True)
     npm = layout / "lib" / "node_modules" / "npm"
     shutil.copytree(pathlib.Path(NPM).parent.parent, npm, symlinks=True)
-    (npm / "bin" / "npm-cli.js").write_text(MICRO)
+    (npm / "bin" / "npm-cli.js").write_text(script)
     (layout / "bin").mkdir()
     (layout / "bin" / "npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
     shutil.copy(NODE, layout / "bin" / "node")
@@ -266,10 +251,39 @@ def micro(home, registry):
     project.mkdir(exist_ok=True)
     (project / "package.json").write_text("{}")
     (project / "file.txt").write_text("content")
+    commands = {"bare": [f"{layout}/bin/node", str(npm / "bin" / "npm-cli.js")], "v4run": [str(V4RUN), "npm", "ls"]}
+    return layout, project, commands
+
+
+def startup(home, rounds=30):
+    """What comes before the first line of the manager's own program, and what a whole command adds."""
+    layout, project, commands = in_place_of_npm("console.log(String(process.hrtime.bigint()))")
+    variables = environment(home) | {"PATH": f"{layout}/bin:/usr/bin:/bin"}
+    until, whole = {"bare": [], "v4run": []}, {"bare": [], "v4run": []}
+    for index in range(rounds + 1):
+        for kind, command in commands.items():
+            start = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            output = subprocess.run(command, cwd=project, env=variables, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+            end = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            if index > 0:  # the first of each reads files that the others find in memory
+                until[kind].append((int(output) - start) / 1e6)
+                whole[kind].append((end - start) / 1e6)
+
+    def added(times):
+        differences = [b - a for a, b in zip(times["bare"], times["v4run"])]
+        return statistics.fmean(differences), 2.042 * statistics.stdev(differences) / math.sqrt(rounds)
+
+    (start, start_half), (command, command_half) = added(until), added(whole)
+    return {"added_ms": start, "interval_ms": start_half, "command_ms": command, "command_interval_ms": command_half}
+
+
+def micro(home, registry):
+    """Microseconds a notified open and connect cost, by a script in npm's place."""
+    layout, project, commands = in_place_of_npm(MICRO)
     variables = environment(home) | {"PATH": f"{layout}/bin:/usr/bin:/bin", "BENCH_SERVER": f"http://127.0.0.1:{registry.port}"}
     results = {"bare": [], "v4run": []}
     for _ in range(5):
-        for kind, command in (("bare", [f"{layout}/bin/node", str(npm / "bin" / "npm-cli.js")]), ("v4run", [str(V4RUN), "npm", "ls"])):
+        for kind, command in commands.items():
             output = subprocess.run(command, cwd=project, env=variables, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
             results[kind].append(json.loads(output))
     best = {kind: {key: min(run[key] for run in runs) for key in runs[0]} for kind, runs in results.items()}
@@ -331,7 +345,8 @@ wall, v4run / bare       {w['ratio']:.3f}  (95 %: {w['low']:.3f} to {w['high']:.
 wall, bare / bare        {c['ratio']:.3f}  (95 %: {c['low']:.3f} to {c['high']:.3f})
 own processor time       {results['own_cpu_s']:.2f} s
 memory (PSS, peak)       {results['memory_mib']:.1f} MiB
-start-up added           {s['added_ms']:.1f} ms ± {s['interval_ms']:.1f}
+start-up added           {s['added_ms']:.1f} ms ± {s['interval_ms']:.1f} until the first line of npm's place
+a whole command adds     {s['command_ms']:.1f} ms ± {s['command_interval_ms']:.1f}
 a notified open adds     {n['open_added_us']:.1f} µs
 a connect adds           {n['connect_added_us']:.1f} µs
 server saw               bare {served['bare']}, v4run {served['v4run']}""")

@@ -120,10 +120,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         // On the ordinary way it has ended and was waited for; this is for runs that never start.
         self.stop();
-        if matches!(process::try_wait(self.id()), Ok(None)) {
-            let _ = kill(self.id(), Signal::SIGKILL);
-            let _ = waitpid(self.id(), None);
-        }
+        end(self.id());
     }
 }
 
@@ -135,13 +132,13 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Starts it and sends the plan.
-    pub(super) fn start(plan: &Launch) -> Result<Self, Finding> {
-        Self::spawn(plan).map_err(|error| lost("launcher", error))
+    /// Starts it; it waits for its plan.
+    pub(super) fn start() -> Result<Self, Finding> {
+        Self::spawn().map_err(|error| lost("launcher", error))
     }
 
-    fn spawn(plan: &Launch) -> io::Result<Self> {
-        let (mut socket, theirs) = UnixStream::pair()?;
+    fn spawn() -> io::Result<Self> {
+        let (socket, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);
         fd::set_inheritable(theirs.as_fd(), true)?;
         let child = Command::new(SELF)
@@ -155,11 +152,16 @@ impl Launcher {
             .stderr(write_only(&std::io::stderr()))
             .spawn()?;
         drop(theirs);
-        let mut line = serde_json::to_vec(plan)?;
-        line.push(b'\n');
-        socket.write_all(&line)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { child, socket })
+    }
+
+    /// Sends the plan; it confines itself.
+    pub(super) fn plan(&mut self, plan: &Launch) -> Result<(), Finding> {
+        let failed = |error: io::Error| lost("launcher", error);
+        let mut line = serde_json::to_vec(plan).map_err(|e| failed(e.into()))?;
+        line.push(b'\n');
+        self.socket.write_all(&line).map_err(failed)
     }
 
     /// Waits until it is confined. Nothing foreign runs before [`Launcher::go`].
@@ -190,6 +192,21 @@ impl Launcher {
     /// Process id of launcher and manager.
     pub(super) fn id(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // On the ordinary way it has ended and was waited for; this is for runs that never start.
+        end(self.id());
+    }
+}
+
+/// Ends a child that may have ended already.
+fn end(child: Pid) {
+    if matches!(process::try_wait(child), Ok(None)) {
+        let _ = kill(child, Signal::SIGKILL);
+        let _ = waitpid(child, None);
     }
 }
 
@@ -236,6 +253,7 @@ const ENDING: Duration = Duration::from_secs(10);
 pub(super) fn end_all(spared: &[Pid]) -> Contained {
     let mut killed = BTreeSet::new();
     let end = Instant::now() + ENDING;
+    let mut pause = Duration::from_micros(100);
     loop {
         let (listed, mut left) = match children() {
             Ok(children) => (true, children),
@@ -268,7 +286,9 @@ pub(super) fn end_all(spared: &[Pid]) -> Contained {
                 killed.insert(child.as_raw());
             }
         }
-        std::thread::sleep(Duration::from_millis(2));
+        // Most end at once; a proxy that still writes takes a little longer.
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
     }
 }
 

@@ -36,10 +36,11 @@ const WORKERS: usize = 2;
 /// Longest wait for the proxy to stand.
 const READY: Duration = Duration::from_secs(20);
 
-/// A run that is about to start: the proxy process is coming up meanwhile.
+/// A run that is about to start: both helpers are coming up meanwhile.
 #[derive(Debug)]
 pub(super) struct Start {
     proxy: Proxy,
+    launcher: Launcher,
     gate: Gate,
     port: u16,
     /// Children that this process had before: a shell that executes v4run leaves it its own.
@@ -62,7 +63,8 @@ pub(super) fn unenforceable(failure: &sandbox::Failure) -> Finding {
 }
 
 impl Start {
-    /// Starts the proxy process and opens the gate to it.
+    /// Starts the proxy, opens the gate to it, and starts the launcher: both wait for their plans,
+    /// and get ready while these are made.
     pub(super) fn new(store: &Path, environment: &Environment) -> Result<Self, Finding> {
         sandbox::offered().map_err(|failure| unenforceable(&failure))?;
         let spared = children().unwrap_or_default();
@@ -77,6 +79,7 @@ impl Start {
         let (gate, port) = gate?;
         Ok(Self {
             proxy,
+            launcher: Launcher::start()?,
             gate,
             port,
             spared,
@@ -99,6 +102,7 @@ impl Start {
     ) -> Result<(), Finding> {
         let Self {
             mut proxy,
+            mut launcher,
             gate,
             spared,
             ..
@@ -106,7 +110,7 @@ impl Start {
         let known = KnownDigests::default();
         let result = (|| {
             let messages = proxy.plan(&prepared.network)?;
-            let mut launcher = Launcher::start(&prepared.launch)?;
+            launcher.plan(&prepared.launch)?;
             let (ready, certificate) = channel();
             let reader = listen(messages, recorder, known.clone(), ready)?;
             let result = supervise(Stage {

@@ -99,7 +99,8 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     let address = sentinel.local_addr().map_err(io("loopback listener"))?;
 
     let launch = launch(&inside, &outside, address)?;
-    let mut launcher = Launcher::start(&launch)?;
+    let mut launcher = Launcher::start()?;
+    launcher.plan(&launch)?;
     let (_report, listener) = launcher.confined()?;
     let listener_of_gate = TcpListener::bind("127.0.0.1:0").map_err(io("loopback listener"))?;
     let (near, _far) = socketpair(

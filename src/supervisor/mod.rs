@@ -6,12 +6,13 @@
 //! the manager changes meanwhile matters. A call that cannot be read or judged is refused.
 //! It does not know packages: files are judged by digests that others promised.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -160,9 +161,12 @@ impl Supervisor {
 
     /// Answers until the last task of the filter is gone. Several threads may run it.
     pub fn work(&self) {
+        let turn = Turn(Cell::new(None));
         loop {
             // One worker at a time waits, so that none is stuck in a receive after the last call.
-            let Ok(turn) = self.turn.lock() else { return };
+            if !turn.take(&self.turn) {
+                return;
+            }
             let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ready, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -175,18 +179,9 @@ impl Supervisor {
             if state.contains(PollFlags::POLLIN) {
                 // An error means that the caller died before it was received.
                 let received = self.listener.receive();
-                // Waking the other worker costs more than most answers: it is woken only where this
-                // one may be busy for long.
-                let turn = if received.as_ref().is_ok_and(is_quick) {
-                    Some(turn)
-                } else {
-                    drop(turn);
-                    None
-                };
                 if let Ok(notification) = received {
-                    self.answer(&notification);
+                    self.answer(&notification, &turn);
                 }
-                drop(turn);
             } else if state.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
                 return;
             }
@@ -218,10 +213,10 @@ impl Supervisor {
         }
     }
 
-    fn answer(&self, notification: &Notification) {
+    fn answer(&self, notification: &Notification, turn: &Turn<'_>) {
         self.counts.notifications.fetch_add(1, Ordering::Relaxed);
         // A handler that fails must not leave the manager waiting, nor let the call through.
-        let answer = catch_unwind(AssertUnwindSafe(|| match self.judge(notification) {
+        let answer = catch_unwind(AssertUnwindSafe(|| match self.judge(notification, turn) {
             Answer::Refuse(errno, finding) => {
                 self.report(notification, errno, *finding);
                 Answer::Fail(errno)
@@ -245,7 +240,7 @@ impl Supervisor {
         drop(sent);
     }
 
-    fn judge(&self, notification: &Notification) -> Answer {
+    fn judge(&self, notification: &Notification, turn: &Turn<'_>) -> Answer {
         let Some(call) = kernel::by_number(notification.number) else {
             return Answer::Fail(libc::ENOSYS);
         };
@@ -253,9 +248,12 @@ impl Supervisor {
         match call.verdict(&notification.arguments, me) {
             Some(Verdict::Judge(judge)) => match judge {
                 Judge::Exec => self.exec(notification),
-                Judge::Connect => self.connect(notification),
+                Judge::Connect => {
+                    turn.pass();
+                    self.connect(notification)
+                }
                 Judge::Map => self.map(notification),
-                Judge::Open => self.open(notification),
+                Judge::Open => self.open(notification, turn),
                 Judge::Change => self.change(notification),
                 Judge::Metadata => self.metadata(notification),
             },
@@ -308,16 +306,23 @@ impl Supervisor {
     }
 }
 
-/// Whether a call is answered at once: everything but connections and opens that may read a file.
-fn is_quick(notification: &Notification) -> bool {
-    let flags = match notification.number {
-        libc::SYS_connect | libc::SYS_openat2 => return false,
-        libc::SYS_openat => notification.arguments[2],
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_open => notification.arguments[1],
-        _ => return true,
-    };
-    path::descriptor(flags) & libc::O_ACCMODE != libc::O_RDONLY
+/// The right to receive the next call, which one worker at a time has. It is kept from call to call:
+/// waking the other worker costs more than most answers. A handler that may be busy passes it on.
+struct Turn<'a>(Cell<Option<MutexGuard<'a, ()>>>);
+
+impl<'a> Turn<'a> {
+    /// Waits for it unless this worker has it. `false` if the other worker is lost.
+    fn take(&self, turn: &'a Mutex<()>) -> bool {
+        let held = self.0.take().or_else(|| turn.lock().ok());
+        let holds = held.is_some();
+        self.0.set(held);
+        holds
+    }
+
+    /// Lets another worker receive while this one is busy.
+    fn pass(&self) {
+        drop(self.0.take());
+    }
 }
 
 /// A refused call with the arguments that made it so, for messages.

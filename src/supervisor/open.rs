@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
-use super::{Answer, Supervisor};
+use super::{Answer, Supervisor, Turn};
 use crate::manager::HandOut;
 use crate::model::{Code, Decision, Event, Finding, Integrity};
 use crate::profile::kernel;
@@ -63,7 +63,7 @@ const MACHINE: &[&str] = &[
 ];
 
 impl Supervisor {
-    pub(super) fn open(&self, notification: &Notification) -> Answer {
+    pub(super) fn open(&self, notification: &Notification, turn: &Turn<'_>) -> Answer {
         let name = kernel::by_number(notification.number).map_or("", |call| call.name);
         let (named, flags) = match self.asked(notification, name) {
             Ok(asked) => asked,
@@ -94,7 +94,7 @@ impl Supervisor {
         if let Ok(below) = named.lexical.strip_prefix("/proc") {
             return self.proc(notification, name, &named, below, flags);
         }
-        self.read(notification, name, &named, flags)
+        self.read(notification, name, &named, flags, turn)
     }
 
     fn asked(&self, notification: &Notification, name: &str) -> io::Result<(Named, i32)> {
@@ -171,7 +171,14 @@ impl Supervisor {
         }
     }
 
-    fn read(&self, notification: &Notification, name: &str, named: &Named, flags: i32) -> Answer {
+    fn read(
+        &self,
+        notification: &Notification,
+        name: &str,
+        named: &Named,
+        flags: i32,
+        turn: &Turn<'_>,
+    ) -> Answer {
         self.counts.opens.fetch_add(1, Ordering::Relaxed);
         let go_on = Answer::GoOn(Continue::LandlockDecides);
         // What cannot be reached from here cannot be reached by the manager either: same user, same
@@ -179,8 +186,8 @@ impl Supervisor {
         let Ok(held) = named.hold(flags & libc::O_NOFOLLOW == 0) else {
             return go_on;
         };
-        let (Ok(path), Ok(metadata)) = (real(&held), std::fs::metadata(by_descriptor(&held)))
-        else {
+        let held = File::from(held);
+        let (Ok(path), Ok(metadata)) = (real(&held), held.metadata()) else {
             return go_on;
         };
         if !self.is_readable(&path) {
@@ -205,6 +212,7 @@ impl Supervisor {
             // The file that was looked at, whatever its name leads to by now.
             return self.inject(notification, &file.into(), flags);
         }
+        turn.pass();
         self.artifact(notification, name, &path, &mut file, metadata.len(), flags)
     }
 

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -145,12 +145,12 @@ pub(super) fn hold_descriptor(thread: i32, number: i32) -> io::Result<OwnedFd> {
 }
 
 /// The path by which a held object can be used again.
-pub(super) fn by_descriptor(held: &OwnedFd) -> PathBuf {
+pub(super) fn by_descriptor(held: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))
 }
 
 /// Where a held object really is.
-pub(super) fn real(held: &OwnedFd) -> io::Result<PathBuf> {
+pub(super) fn real(held: &impl AsRawFd) -> io::Result<PathBuf> {
     fs::read_link(by_descriptor(held))
 }
 
