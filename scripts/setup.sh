@@ -8,6 +8,7 @@ want=${1:-test}
 packages=()
 need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
 need cc gcc
+need cargo rust
 need make make
 need node nodejs
 need npm npm
@@ -27,11 +28,19 @@ if ((${#packages[@]})); then
   if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
   echo "setup: installing ${packages[*]}"
   "${as_root[@]}" apt-get update -qq
+  # Debian 12 has a Rust of its own age and a newer one for browsers; later releases have rustup.
+  if apt-cache show rustup >/dev/null 2>&1; then rust=(rustup); else rust=(cargo-web rustc-web); fi
+  for index in "${!packages[@]}"; do
+    if [ "${packages[index]}" = rust ]; then
+      unset "packages[index]"
+      packages+=("${rust[@]}")
+    fi
+  done
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
 fi
-if ! command -v cargo >/dev/null 2>&1; then
-  echo "setup: no cargo; install Rust 1.88 or newer (https://www.rust-lang.org/tools/install), or: apt-get install rustup" >&2
-  exit 1
+# rustup brings a cargo that has no compiler before it is told which.
+if ! cargo --version >/dev/null 2>&1; then
+  rustup toolchain install --profile minimal stable
 fi
 # Clippy's policy on dependencies: licences, bans, sources.
 if [ "$want" = check ] && ! cargo deny --version >/dev/null 2>&1; then

@@ -116,17 +116,23 @@ impl Blobs {
                 source,
             };
             let metadata = file.metadata().map_err(read)?;
-            let verified = if !metadata.is_file() {
+            let found = if !metadata.is_file() {
                 None
             } else if metadata.len() <= MEMORY {
-                small(&file, metadata.len(), promises).map_err(read)?
+                Some(small(&file, metadata.len(), promises).map_err(read)?)
             } else {
-                large(&file, promises).map_err(read)?
+                Some(large(&file, promises).map_err(read)?)
             };
-            let Some(found) = verified else {
+            let Some(found) =
+                found.filter(|found| found.digests.under(digest.algorithm()) == Some(digest))
+            else {
                 self.directory.remove(&key)?;
                 continue;
             };
+            if !found.kept {
+                // What its name says, but of several statements one names other bytes.
+                continue;
+            }
             if metadata
                 .modified()
                 .ok()
@@ -136,7 +142,7 @@ impl Blobs {
                 // Only the owner can; for others the blob ages as it would anyway.
                 let _ = file.set_modified(SystemTime::now());
             }
-            return Ok(Some(found));
+            return Ok(Some((found.content, found.digests)));
         }
         Ok(None)
     }
@@ -188,11 +194,15 @@ fn key(digest: &Digest) -> String {
     format!("v1/blob/{}/{first}/{hex}", digest.algorithm().name())
 }
 
-fn small(
-    mut file: &File,
-    size: u64,
-    promises: &[Integrity],
-) -> io::Result<Option<(Content, Digests)>> {
+/// A blob as it was read.
+struct Found {
+    content: Content,
+    digests: Digests,
+    /// Whether every promise holds for it.
+    kept: bool,
+}
+
+fn small(mut file: &File, size: u64, promises: &[Integrity]) -> io::Result<Found> {
     use std::io::Read as _;
 
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -200,19 +210,22 @@ fn small(
     let bytes = Bytes::from(bytes);
     let mut hashing = Hashing::new((), promises);
     hashing.push(bytes.clone())?;
-    Ok(hashing.finish().verify(promises).ok().map(|verified| {
-        let ((), digests) = verified.into_parts();
-        (Content::Memory(Arc::new([bytes])), digests)
-    }))
+    let hashed = hashing.finish();
+    Ok(Found {
+        content: Content::Memory(Arc::new([bytes])),
+        digests: hashed.digests().clone(),
+        kept: hashed.verify(promises).is_ok(),
+    })
 }
 
-fn large(file: &File, promises: &[Integrity]) -> io::Result<Option<(Content, Digests)>> {
+fn large(file: &File, promises: &[Integrity]) -> io::Result<Found> {
     let hashed = Hashed::read(file.try_clone()?, promises)?;
-    Ok(hashed.verify(promises).ok().map(|verified| {
-        let (file, digests) = verified.into_parts();
-        let size = digests.size;
-        (Content::File(Arc::new(file), size), digests)
-    }))
+    let digests = hashed.digests().clone();
+    Ok(Found {
+        content: Content::File(Arc::new(file.try_clone()?), digests.size),
+        digests,
+        kept: hashed.verify(promises).is_ok(),
+    })
 }
 
 #[cfg(test)]
@@ -275,6 +288,17 @@ mod tests {
             }
         }
         assert!(blobs.directory().list("v1/tmp").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_blob_that_another_statement_excludes_is_a_miss_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&Directory::open(root.path()).unwrap());
+        let of = |content: &[u8]| promise(content, Algorithm::Sha256).remove(0);
+        keep(&blobs, b"content", &[of(b"content")]);
+        let both = [of(b"content"), of(b"other")];
+        assert!(blobs.find(&both).unwrap().is_none());
+        assert!(blobs.find(&[of(b"content")]).unwrap().is_some());
     }
 
     #[test]
