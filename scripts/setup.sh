@@ -29,7 +29,7 @@ if ((${#packages[@]})); then
   echo "setup: installing ${packages[*]}"
   "${as_root[@]}" apt-get update -qq
   # Debian 12 has a Rust of its own age and a newer one for browsers; later releases have rustup.
-  if apt-cache show rustup >/dev/null 2>&1; then rust=(rustup); else rust=(cargo-web rustc-web); fi
+  if apt-cache policy rustup | grep -q 'Candidate: [0-9]'; then rust=(rustup); else rust=(cargo-web rustc-web); fi
   for index in "${!packages[@]}"; do
     if [ "${packages[index]}" = rust ]; then
       unset "packages[index]"
