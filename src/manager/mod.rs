@@ -17,6 +17,7 @@ mod elf;
 pub mod npm;
 mod pip;
 mod read;
+mod rules;
 
 /// Everything a driver may look at.
 #[derive(Debug)]
