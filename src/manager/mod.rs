@@ -16,8 +16,10 @@ use crate::profile::Policy;
 mod elf;
 pub mod npm;
 mod pip;
+mod place;
 mod read;
 mod rules;
+mod version;
 
 /// Everything a driver may look at.
 #[derive(Debug)]
