@@ -4,6 +4,7 @@
 //! option names, generated configuration and nothing of the caller's environment that the profile
 //! does not name. The only writes are into the run's private directories.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +93,7 @@ impl Facts<'_> {
             project: self.identity(),
             installs: self.task.installs() && !self.is_dry(),
             locked: !self.global && self.uses_lock(),
+            notes: BTreeMap::new(),
             events: self.events,
         })
     }

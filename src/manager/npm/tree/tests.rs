@@ -1,5 +1,6 @@
 //! Install trees on disk, and what is read back from them.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -74,6 +75,7 @@ impl Tree {
                 version: None,
             },
             installs: true,
+            notes: BTreeMap::new(),
             locked: true,
         }
     }
