@@ -87,6 +87,10 @@ pub struct Probe {
 pub struct FileGuard {
     /// Trusted, unwritable roots: reads below are Landlock's alone, code may be mapped from there.
     pub runtime_roots: Vec<OsString>,
+    /// Paths in writable places that the run must leave alone with all that lies below them: the
+    /// running manager where it lives among what it installs. Landlock cannot subtract.
+    #[serde(default)]
+    pub protected: Vec<OsString>,
     /// File name endings of artifacts, lower case.
     pub artifact_names: Vec<String>,
     /// Leading bytes of artifacts.

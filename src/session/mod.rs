@@ -262,8 +262,12 @@ impl Run {
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
-        let watch =
-            runtime::Watch::start(&prepared.tools, &prepared.launch.rules, prepared.installs);
+        let watch = runtime::Watch::start(
+            &prepared.tools,
+            &prepared.launch.rules,
+            &prepared.files.protected,
+            prepared.installs,
+        );
         let result = start.run(recorder, self.options.manager, prepared, private, ended);
         for event in watch.finish() {
             recorder.send(event);

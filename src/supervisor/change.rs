@@ -1,6 +1,5 @@
 //! Renames, links, removals: Landlock decides them, the supervisor sees and records refusals.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::path::{Named, descriptor, shown};
@@ -44,7 +43,7 @@ impl Supervisor {
     /// once, because a run writes thousands of files into few directories.
     pub(super) fn leads_outside(&self, named: &Named) -> Option<PathBuf> {
         let path = &named.lexical;
-        if !self.is_writable(path) {
+        if !self.is_writable(path) || self.holds_protected(path) {
             return Some(path.clone());
         }
         // The root of a grant itself may be replaced only by whoever may write its parent.
@@ -55,10 +54,13 @@ impl Supervisor {
         let straight = self.straight.lock().is_ok_and(|seen| seen.contains(parent));
         if !straight || named.climbs {
             let real = std::fs::canonicalize(parent).ok()?;
-            if !self.is_writable(&real) {
-                return Some(real.join(path.file_name().unwrap_or(OsStr::new(""))));
+            let full = real.join(path.file_name().unwrap_or_default());
+            if !self.is_writable(&full) || self.holds_protected(&full) {
+                return Some(full);
             }
-            if let Ok(mut seen) = self.straight.lock() {
+            // Through a link a protected place has two names: each is looked at anew.
+            let same = self.files.protected.is_empty() || real == *parent;
+            if same && let Ok(mut seen) = self.straight.lock() {
                 seen.insert(parent.to_owned());
             }
         }

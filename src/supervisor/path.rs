@@ -76,7 +76,19 @@ impl Supervisor {
 
     /// Whether a real path lies below a place that the run may write.
     pub(super) fn is_writable(&self, path: &Path) -> bool {
-        self.writable.iter().any(|root| path.starts_with(root))
+        self.writable.iter().any(|root| path.starts_with(root)) && !self.is_protected(path)
+    }
+
+    /// Whether a path is one that the run must leave alone, or lies below one.
+    fn is_protected(&self, path: &Path) -> bool {
+        let mut protected = self.files.protected.iter();
+        protected.any(|root| path.starts_with(root))
+    }
+
+    /// Whether a path holds one that the run must leave alone, so that it must stay where it is.
+    pub(super) fn holds_protected(&self, path: &Path) -> bool {
+        let mut protected = self.files.protected.iter();
+        protected.any(|root| Path::new(root).starts_with(path))
     }
 
     /// Whether a real path lies below a place that the run may read.

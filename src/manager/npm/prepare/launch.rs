@@ -388,6 +388,7 @@ impl Facts<'_> {
         }
         Ok(FileGuard {
             runtime_roots,
+            protected: Vec::new(),
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
             views,
