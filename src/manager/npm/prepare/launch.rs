@@ -14,7 +14,9 @@ use crate::manager::npm::manifest::PROJECT_HOOKS;
 use crate::manager::npm::plan::{Grounds, Writes};
 use crate::manager::npm::{definitions, network, project, tree};
 use crate::manager::{Prepared, Project, Promotion, Refusal};
-use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
+use crate::model::{
+    Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Tool, View,
+};
 use crate::profile::{Does, Writes as Scope};
 
 impl Facts<'_> {
@@ -74,6 +76,8 @@ impl Facts<'_> {
             repositories: self.places.repositories.clone(),
             extra_anchors: anchors,
             expected: std::mem::take(&mut self.promises.expected),
+            pins: Vec::new(),
+            layout: Layout::default(),
             audit: self.audits(),
             upstream_proxy,
             no_proxy,
