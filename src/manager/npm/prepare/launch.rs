@@ -16,7 +16,9 @@ use crate::manager::npm::plan::Grounds;
 use crate::manager::npm::{definitions, network, project, tree};
 use crate::manager::rules::Writes;
 use crate::manager::{Prepared, Project, Promotion, Refusal};
-use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
+use crate::model::{
+    Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Tool, View,
+};
 use crate::profile::{Does, Writes as Scope};
 
 impl Facts<'_> {
@@ -76,6 +78,8 @@ impl Facts<'_> {
             repositories: self.places.repositories.clone(),
             extra_anchors: anchors,
             expected: std::mem::take(&mut self.promises.expected),
+            pins: Vec::new(),
+            layout: Layout::default(),
             audit: self.audits(),
             upstream_proxy,
             no_proxy,
