@@ -10,6 +10,7 @@ mod digest;
 mod event;
 mod finding;
 mod plan;
+pub mod python;
 mod secret;
 mod verdict;
 
