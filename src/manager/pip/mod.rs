@@ -9,4 +9,6 @@
     reason = "the half that plans the launch is not part of this tree yet"
 )]
 
+mod argv;
 mod checked;
+mod options;
