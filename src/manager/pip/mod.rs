@@ -11,4 +11,10 @@
 
 mod argv;
 mod checked;
+mod configuration;
+mod ini;
 mod options;
+mod settings;
+
+/// The embedded profile.
+const PROFILE: &str = include_str!("../../../profiles/pip.toml");
