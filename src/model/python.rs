@@ -1,4 +1,4 @@
-//! One spelling for Python names and versions.
+//! One spelling for Python names and versions, and what a wheel's file name says.
 //!
 //! Index, requirement files, wheels and installed metadata write the same project in many ways, so
 //! protocol and manager compare normalized forms only. A text that is no version has no normalized
@@ -47,6 +47,41 @@ pub fn normalize_version(version: &str) -> Option<String> {
     Some(version.to_string())
 }
 
+/// What the file name of a wheel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WheelName {
+    /// Normalized package name.
+    pub name: String,
+    /// Version as written.
+    pub version: String,
+}
+
+/// Reads the file name of a wheel. `None` when it is not one.
+pub fn wheel_name(file: &str) -> Option<WheelName> {
+    let stem = file.strip_suffix(".whl")?;
+    let parts: Vec<&str> = stem.split('-').collect();
+    let (name, version) = match parts.as_slice() {
+        [name, version, _, _, _] => (name, version),
+        [name, version, build, _, _, _] if build.starts_with(|c: char| c.is_ascii_digit()) => {
+            (name, version)
+        }
+        _ => return None,
+    };
+    let tag = |part: &&str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.+!".contains(c))
+    };
+    if !parts.iter().all(tag) {
+        return None;
+    }
+    Some(WheelName {
+        name: normalize_name(name)?,
+        version: (*version).to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,6 +112,28 @@ mod tests {
         }
         for version in ["", "x", "1.0 beta?", "1..0"] {
             assert_eq!(normalize_version(version), None, "{version}");
+        }
+    }
+
+    #[test]
+    fn wheels_are_told_by_their_name() {
+        let wheel = wheel_name("Flask_Login-1.0.post1-2-py3-none-any.whl").unwrap();
+        assert_eq!(
+            (wheel.name.as_str(), wheel.version.as_str()),
+            ("flask-login", "1.0.post1")
+        );
+        assert!(
+            wheel_name("numpy-2.0+cpu-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
+                .is_some()
+        );
+        for file in [
+            "a-1.whl",
+            "a-1-x-py3-none-any.whl",
+            "a-1-py3-none-any.zip",
+            "../a-1-py3-none-any.whl",
+            "a-1--none-any.whl",
+        ] {
+            assert_eq!(wheel_name(file), None, "{file}");
         }
     }
 

@@ -9,4 +9,12 @@
     reason = "the half that plans the launch is not part of this tree yet"
 )]
 
+mod argv;
 mod checked;
+mod configuration;
+mod ini;
+mod options;
+mod settings;
+
+/// The embedded profile.
+const PROFILE: &str = include_str!("../../../profiles/pip.toml");
