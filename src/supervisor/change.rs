@@ -33,6 +33,10 @@ impl Supervisor {
             if let Some(outside) = self.leads_outside(&named) {
                 return refused(name, &outside);
             }
+            // A directory that holds something cannot be removed, but it could be moved away.
+            if name.starts_with("rename") && self.holds_protected(&named) {
+                return refused(name, &named.lexical);
+            }
         }
         Answer::GoOn(Continue::LandlockDecides)
     }
@@ -43,7 +47,7 @@ impl Supervisor {
     /// once, because a run writes thousands of files into few directories.
     pub(super) fn leads_outside(&self, named: &Named) -> Option<PathBuf> {
         let path = &named.lexical;
-        if !self.is_writable(path) || self.holds_protected(path) {
+        if !self.is_writable(path) {
             return Some(path.clone());
         }
         // The root of a grant itself may be replaced only by whoever may write its parent.
@@ -55,7 +59,7 @@ impl Supervisor {
         if !straight || named.climbs {
             let real = std::fs::canonicalize(parent).ok()?;
             let full = real.join(path.file_name().unwrap_or_default());
-            if !self.is_writable(&full) || self.holds_protected(&full) {
+            if !self.is_writable(&full) {
                 return Some(full);
             }
             // Through a link a protected place has two names: each is looked at anew.
