@@ -13,7 +13,9 @@ mod argv;
 mod checked;
 mod configuration;
 mod ini;
+mod lines;
 mod options;
+mod requirement;
 mod settings;
 
 /// The embedded profile.
