@@ -12,8 +12,10 @@
 mod argv;
 mod checked;
 mod configuration;
+mod index;
 mod ini;
 mod lines;
+mod netrc;
 mod options;
 mod requirement;
 mod settings;
