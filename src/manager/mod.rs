@@ -15,7 +15,7 @@ use crate::profile::Policy;
 
 mod elf;
 pub mod npm;
-mod pip;
+pub mod pip;
 mod read;
 
 /// Everything a driver may look at.

@@ -15,10 +15,13 @@ mod configuration;
 mod index;
 mod ini;
 mod lines;
+mod lock;
 mod netrc;
 mod options;
 mod requirement;
 mod settings;
+
+pub use lock::write::{Locked, WriteError, write as write_lock};
 
 /// The embedded profile.
 const PROFILE: &str = include_str!("../../../profiles/pip.toml");
