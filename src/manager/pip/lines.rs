@@ -9,6 +9,10 @@
 use super::argv::{self, Line};
 use super::options::{FILE, Grammar};
 
+/// What is said of a line that a variable is part of.
+pub(super) const HIDDEN: &str =
+    "is refused; it is not shown because a variable of your environment is part of it";
+
 /// A logical line that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -18,6 +22,8 @@ pub(super) struct Entry {
     pub(super) requirement: String,
     /// Options.
     pub(super) options: Line,
+    /// Whether a variable is part of the options, so that they must not be shown.
+    pub(super) secret: bool,
 }
 
 /// Why a file cannot be read.
@@ -63,19 +69,24 @@ fn entry(
             "a variable of your environment would reach the index through this requirement";
         return Err(wrong(reason.to_owned()));
     }
-    let words = words(&expand(&options, variable))
-        .ok_or_else(|| wrong("a quotation does not end".to_owned()))?;
-    let options = argv::parse(&words, Grammar::of(FILE), true)
-        .map_err(|mistake| wrong(mistake.to_string()))?;
-    if let Some(word) = options.words.first() {
-        return Err(wrong(format!(
-            "a word after the options has no meaning: {word}"
-        )));
-    }
+    let expanded = expand(&options, variable);
+    let secret = expanded != options;
+    let read = || {
+        let words = words(&expanded).ok_or_else(|| "a quotation does not end".to_owned())?;
+        let line =
+            argv::parse(&words, Grammar::of(FILE), true).map_err(|error| error.to_string())?;
+        match line.words.first() {
+            Some(word) => Err(format!("a word after the options has no meaning: {word}")),
+            None => Ok(line),
+        }
+    };
+    let options =
+        read().map_err(|reason| wrong(if secret { HIDDEN.to_owned() } else { reason }))?;
     Ok(Entry {
         line,
         requirement,
         options,
+        secret,
     })
 }
 

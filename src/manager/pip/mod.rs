@@ -10,16 +10,23 @@
 )]
 
 mod argv;
+mod check;
 mod checked;
 mod configuration;
+mod gather;
+mod groups;
 mod index;
 mod ini;
 mod lines;
+mod links;
 mod lock;
 mod netrc;
 mod options;
 mod requirement;
 mod settings;
+mod subcommand;
+mod target;
+mod trust;
 
 pub use lock::write::{Locked, WriteError, write as write_lock};
 

@@ -350,7 +350,7 @@ mod tests {
     fn every_option_has_a_rule() {
         let profile = Profile::parse(PROFILE).unwrap();
         for option in super::super::options::OPTIONS {
-            let own = matches!(option.rule, "help" | "version" | "hash");
+            let own = matches!(option.rule, "help" | "hash");
             assert!(
                 own || profile.setting(option.rule).is_some(),
                 "{}",
