@@ -220,7 +220,7 @@ pub trait Manager: std::fmt::Debug + Sync {
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.
-pub const ALL: &[&dyn Manager] = &[&npm::Npm];
+pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip];
 
 /// The manager of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Manager> {
