@@ -13,7 +13,7 @@ mod raw;
 
 pub use manager::{
     Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
-    Profile, Setting, Writes,
+    Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
 

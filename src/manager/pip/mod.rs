@@ -26,6 +26,7 @@ mod lines;
 mod links;
 mod lock;
 mod netrc;
+mod network;
 mod options;
 mod prepare;
 mod project;

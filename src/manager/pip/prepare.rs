@@ -11,32 +11,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::check;
-use super::checked::{Checked, Command, Index, PipVersion};
-use super::distribution;
+use super::checked::{Checked, Command, PipVersion};
 use super::find::Search;
 use super::inspect;
 use super::invocation;
+use super::network::{layout, repositories};
 use super::target::Target;
 use super::writes::{Install, Places, Scene, resolved};
-use crate::manager::rules::{self, Grounds};
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
-use crate::model::{
-    Code, Event, FileGuard, Finding, Launch, Layout, Network, Occupied, Repository, Tool, View,
-};
+use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Tool, View};
 use crate::profile::Profile;
 
-/// Runs pip with nothing else of the environment.
-const BOOTSTRAP: &str = include_str!("bootstrap.py");
+mod grounds;
+mod launch;
 
 /// Name of pip's report in the private directory, when the user names none.
 const REPORT: &str = "report.json";
 
 /// An empty directory in the place of the machine's certificates.
 const CERTIFICATES: &str = "certificates";
-
-/// Seconds that pip waits for bytes. The proxy holds an artifact back until its digest matched, and
-/// large ones take their time.
-const PATIENCE: &str = "3600";
 
 /// See [`crate::manager::Manager::prepare`].
 pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
@@ -237,195 +230,6 @@ impl Plan<'_> {
         Ok(place)
     }
 
-    /// Bootstrap, its parameters, and the files that the command line refers to.
-    fn write_files(
-        &self,
-        pip: &Path,
-        places: &Places,
-        report: Option<&Path>,
-    ) -> Result<(), Finding> {
-        let target = &self.target;
-        let echo = self.checked.destination.report.as_deref() == Some(Path::new("-"));
-        let search: Vec<&Path> = target.search.iter().map(PathBuf::as_path).collect();
-        let parameters = serde_json::json!({
-            "prefix": text(&target.prefix)?,
-            "executable": text(&target.executable)?,
-            "program": text(&target.program)?,
-            "pip": text(pip)?,
-            "paths": search.into_iter().map(text).collect::<Result<Vec<_>, _>>()?,
-            "user_base": text(&target.user.base)?,
-            "user_site": text(&target.user.site)?,
-            "user_site_enabled": target.user.enabled,
-            "echo": report.filter(|_| echo).map(text).transpose()?,
-            "arguments": self.command_line(places)?,
-        });
-        let config = &self.request.private.config;
-        make(&config.join(CERTIFICATES))?;
-        let mut files = vec![
-            ("bootstrap.py".to_owned(), BOOTSTRAP.as_bytes().to_vec()),
-            ("pip.json".to_owned(), parameters.to_string().into_bytes()),
-        ];
-        files.extend(self.checked.generated.iter().cloned());
-        for (name, content) in files {
-            let path = config.join(name);
-            std::fs::write(&path, content).map_err(|error| unwritable(&path, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Subcommand, v4run's own options, the user's.
-    fn command_line(&self, places: &Places) -> Result<Vec<String>, Finding> {
-        let command = self.checked.command;
-        let mut line = vec![command.word().to_owned()];
-        if matches!(command, Command::Help | Command::Version) {
-            line.extend(self.checked.arguments.iter().cloned());
-            return Ok(line);
-        }
-        line.push("--disable-pip-version-check".to_owned());
-        line.extend(places.options.iter().cloned());
-        if command.resolves() || command == Command::IndexVersions || command == Command::List {
-            line.extend(self.index_options()?);
-        }
-        if command.resolves() || command == Command::IndexVersions {
-            line.push("--only-binary=:all:".to_owned());
-        }
-        if command.resolves() && self.checked.hash_mode {
-            // Said outright, so that pip and v4run cannot be of two minds.
-            line.push("--require-hashes".to_owned());
-        }
-        if command != Command::Uninstall {
-            // Removing asks before it starts; the rest would ask for credentials only.
-            line.push("--no-input".to_owned());
-        }
-        if !matches!(command, Command::Cache(_)) {
-            line.push("--no-cache-dir".to_owned());
-        }
-        line.extend(self.checked.arguments.iter().cloned());
-        Ok(line)
-    }
-
-    fn index_options(&self) -> Result<Vec<String>, Finding> {
-        let request = self.request;
-        let mut line = vec![
-            format!("--cert={}", text(&request.private.certificate())?),
-            format!("--proxy={}", self.proxy()),
-            "--retries=0".to_owned(),
-            format!("--timeout={PATIENCE}"),
-        ];
-        if self.version >= PipVersion::new(23, 1) {
-            line.push("--keyring-provider=disabled".to_owned());
-        }
-        for (number, index) in self.checked.indexes.iter().enumerate() {
-            let option = if number == 0 {
-                "index-url"
-            } else {
-                "extra-index-url"
-            };
-            // pip names its indexes unless there is only its own, which has no final stroke.
-            let url = index.url.as_str().trim_end_matches('/');
-            line.push(format!("--{option}={url}"));
-        }
-        if self.checked.indexes.is_empty() {
-            line.push("--no-index".to_owned());
-        }
-        for place in &self.checked.find_links {
-            line.push(format!("--find-links={}", text(place)?));
-        }
-        Ok(line)
-    }
-
-    fn proxy(&self) -> String {
-        let request = self.request;
-        format!(
-            "http://v4run:{}@127.0.0.1:{}",
-            request.token.expose(),
-            request.proxy_port
-        )
-    }
-
-    fn environment(&self) -> Vec<(OsString, OsString)> {
-        let request = self.request;
-        let private = request.private;
-        let mut environment: Vec<(OsString, OsString)> = Vec::new();
-        let mut set = |name: &str, value: &dyn AsRef<OsStr>| {
-            environment.push((OsString::from(name), value.as_ref().to_owned()));
-        };
-        for (name, value) in request.environment {
-            if name.to_str().is_some_and(|name| self.profile.passes(name)) {
-                set(&name.to_string_lossy(), value);
-            }
-        }
-        set("HOME", &private.home);
-        set("TMPDIR", &private.tmp);
-        if !self.target.user.base.as_os_str().is_empty() {
-            // HOME is another one; what is asked of the user's base means the caller's.
-            set("PYTHONUSERBASE", &self.target.user.base);
-        }
-        let authority = private.certificate();
-        for name in [
-            "PIP_CERT",
-            "REQUESTS_CA_BUNDLE",
-            "CURL_CA_BUNDLE",
-            "SSL_CERT_FILE",
-        ] {
-            set(name, &authority);
-        }
-        let proxy = self.proxy();
-        for name in ["PIP_PROXY", "HTTPS_PROXY", "https_proxy"] {
-            set(name, &proxy);
-        }
-        // Nothing of the machine's own store is to be looked for either.
-        set("SSL_CERT_DIR", &private.config.join(CERTIFICATES));
-        set("PIP_CONFIG_FILE", &"/dev/null");
-        match self.cache() {
-            Some(cache) => set("PIP_CACHE_DIR", &cache),
-            None => set("PIP_CACHE_DIR", &private.cache),
-        }
-        environment
-    }
-
-    fn grounds<'b>(&'b self, places: &'b Places, pip: &Path, cache: Option<&Path>) -> Grounds<'b> {
-        let target = &self.target;
-        let request = self.request;
-        let mut runtime = Vec::new();
-        let written = |place: &Path| {
-            let mut directories = places.writes.directories.iter();
-            directories.any(|(path, _)| path.starts_with(place))
-        };
-        let mut readable = vec![(target.library.clone(), "the standard library")];
-        if written(&target.library) {
-            // Packages lie in the library's own directory: its parts count one by one.
-            runtime.extend(parts(&target.library));
-        } else {
-            runtime.push((target.library.clone(), "the standard library"));
-        }
-        runtime.push((pip.join("pip"), "pip itself"));
-        let search = target.search.iter().chain(&target.site_packages);
-        let search = search.filter_map(|path| path.canonicalize().ok());
-        readable.extend(search.map(|path| (path, "packages that are installed already")));
-        let settings = ["pyvenv.cfg", "pip.conf"].map(|name| target.prefix.join(name));
-        let settings = settings.iter().filter_map(|path| path.canonicalize().ok());
-        readable.extend(settings.map(|path| (path, "settings of the environment")));
-        let links = self.checked.find_links.iter().chain(&self.checked.reads);
-        let links = links.chain(&self.checked.destination.paths);
-        let links = links.filter_map(|path| request.directory.join(path).canonicalize().ok());
-        readable.extend(links.map(|path| (path, "a file or directory that the command names")));
-        readable.extend(cache.map(|cache| (cache.to_path_buf(), "pip's cache")));
-        let home = request.home.as_deref();
-        Grounds {
-            profile: &self.profile,
-            private: request.private,
-            manager: "pip",
-            program: (&target.interpreter, "Python runs pip"),
-            needs: &target.needs,
-            runtime,
-            readable,
-            project: Some(request.directory.as_path()).filter(|path| path.parent().is_some()),
-            broad: rules::is_broad(&request.directory, home, request.private),
-            writes: &places.writes,
-        }
-    }
-
     fn guard(&self, runtime_roots: Vec<OsString>, places: &Places) -> Result<FileGuard, Finding> {
         let magic = self.profile.magic().map_err(|error| {
             Finding::new(Code::Internal, "profiles/pip.toml", error.to_string())
@@ -464,7 +268,7 @@ impl Plan<'_> {
             run: String::new(),
             pins: Vec::new(),
             layout: match &places.install {
-                Some(install) => layout(&self.target, install),
+                Some(install) => layout(&self.target, install, &self.profile.programs),
                 None => Layout::default(),
             },
         }
@@ -495,92 +299,6 @@ impl Plan<'_> {
     }
 }
 
-/// The indexes as the proxy will allow them.
-fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repository> {
-    let policy = &request.policy.repositories;
-    let mut found: Vec<Repository> = Vec::new();
-    for (number, index) in indexes.iter().enumerate() {
-        let allowed = policy.iter().find(|allowed| allowed.url == index.url);
-        let origin = allowed.and_then(|allowed| allowed.origin.clone());
-        let id = match number {
-            0 => "index".to_owned(),
-            more => format!("index-{}", more + 1),
-        };
-        if found.iter().all(|known| known.base != index.url) {
-            found.push(Repository {
-                id,
-                base: index.url.clone(),
-                origin: origin.unwrap_or_else(|| index.url.clone()),
-                configured_in: index.configured_in.clone(),
-                may_be_private: index.may_be_private,
-                credential: index.credential.clone(),
-            });
-        }
-    }
-    found
-}
-
-/// Where the parts of a wheel go, and what is there already.
-fn layout(target: &Target, install: &Install) -> Layout {
-    let relative = |path: &Path| {
-        let path = path.strip_prefix(&install.base).ok()?;
-        path.to_str().map(str::to_owned)
-    };
-    let mut occupied = Vec::new();
-    for place in &install.packages {
-        let (found, _) = distribution::read(place, true);
-        for distribution in found {
-            for entry in distribution.files.into_iter().flatten() {
-                let compiled = entry.path.extension() == Some(OsStr::new("pyc"));
-                if let Some(path) = relative(&entry.path).filter(|_| !compiled) {
-                    occupied.push(Occupied {
-                        path,
-                        owner: distribution.name.clone(),
-                        digest: entry.digest,
-                    });
-                }
-            }
-        }
-    }
-    let (major, minor) = target.python_version;
-    let own = [
-        target.prefix.join("pyvenv.cfg"),
-        target.scripts.join("python"),
-        target.scripts.join("python3"),
-        target.scripts.join(format!("python{major}.{minor}")),
-    ];
-    let own = own.iter().filter(|path| path.exists());
-    occupied.extend(own.filter_map(|path| relative(path)).map(|path| Occupied {
-        path,
-        owner: String::new(),
-        digest: None,
-    }));
-    let reserved = relative(&target.pip).map(|path| (path, "pip".to_owned()));
-    Layout {
-        places: install.by_word(),
-        occupied,
-        reserved: reserved.into_iter().collect(),
-        programs: Vec::new(),
-    }
-}
-
-/// The directories of a standard library that hold no packages.
-fn parts(library: &Path) -> Vec<(PathBuf, &'static str)> {
-    let Ok(entries) = std::fs::read_dir(library) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().take(4096).map(|entry| entry.path());
-    let plain = paths.filter(|path| {
-        let name = path.file_name().unwrap_or_default();
-        path.is_dir() && name != "site-packages" && name != "dist-packages"
-    });
-    let mut found: Vec<(PathBuf, &'static str)> = plain
-        .filter_map(|path| Some((path.canonicalize().ok()?, "the standard library")))
-        .collect();
-    found.sort();
-    found
-}
-
 fn make(directory: &Path) -> Result<(), Finding> {
     std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))
 }
@@ -592,14 +310,6 @@ fn unwritable(path: &Path, error: &io::Error) -> Finding {
         path.display().to_string(),
         message,
     )
-}
-
-/// A path as pip will print it. JSON and pip's own command line hold text only.
-fn text(path: &Path) -> Result<String, Finding> {
-    path.to_str().map(str::to_owned).ok_or_else(|| {
-        let message = "is not UTF-8, and cannot be handed to pip as it is";
-        Finding::new(Code::Usage, path.display().to_string(), message)
-    })
 }
 
 /// Copies a package without what was compiled: the copy is read once.

@@ -151,7 +151,6 @@ mod tests {
         assert!(found["a"].digest.is_some());
         for text in [
             "",
-            "[]",
             r#"{"install":[{}]}"#,
             r#"{"install":[{"metadata":{"name":"-","version":"1"}}]}"#,
         ] {
