@@ -18,7 +18,7 @@ mod path;
 mod render;
 #[cfg(test)]
 mod tests;
-pub mod wheel;
+pub(crate) mod wheel;
 
 use std::borrow::Cow;
 

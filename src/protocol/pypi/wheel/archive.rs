@@ -28,6 +28,8 @@ const UNPACKED: u64 = 8 * 1024 * 1024 * 1024;
 const RATIO: u64 = 200;
 /// What may be unpacked whatever the ratio is.
 const FREE: u64 = 64 * 1024 * 1024;
+/// Directories above an entry.
+const DEPTH: usize = 64;
 /// Bytes of an entry's name, and of its extra fields.
 const NAME: usize = 4096;
 /// The end record without a comment.
@@ -314,7 +316,7 @@ fn entry(record: &ZipFileHeaderRecord<'_>) -> Result<Entry, WheelError> {
 }
 
 /// What is wrong with a path of the archive.
-pub(super) fn wrong_path(name: &str) -> Option<&'static str> {
+fn wrong_path(name: &str) -> Option<&'static str> {
     let path = name.strip_suffix('/').unwrap_or(name);
     if name.len() > NAME {
         Some("its name is too long")
@@ -326,6 +328,8 @@ pub(super) fn wrong_path(name: &str) -> Option<&'static str> {
         Some("its name has control characters")
     } else if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         Some("its path has empty or dot segments")
+    } else if path.split('/').count() > DEPTH {
+        Some("it lies too deep")
     } else {
         None
     }

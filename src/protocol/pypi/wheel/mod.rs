@@ -13,10 +13,12 @@
 
 mod archive;
 mod content;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod metadata;
 mod record;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
