@@ -13,10 +13,13 @@
 //! and what happened goes out as events.
 
 mod answer;
+mod artifact;
 mod authority;
 mod events;
 mod expect;
 mod gzip;
+mod index;
+mod inspect;
 mod limits;
 mod merge;
 mod pipeline;
@@ -41,6 +44,8 @@ use tokio::time::{sleep, timeout};
 use self::authority::{Authority, AuthorityError};
 use self::events::Events;
 use self::expect::Expectations;
+use self::index::Belonging;
+use self::inspect::Inspector;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -186,8 +191,8 @@ fn set_up(
         .map_err(ProxyError::Forward)?;
 
     let repositories = Repositories::new(network.repositories);
-    let expectations = Expectations::default();
-    expectations.add(network.expected);
+    let expectations = Expectations::new(protocol);
+    expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
         forward,
@@ -208,6 +213,8 @@ fn set_up(
         events: events.clone(),
         audit: network.audit,
         under_way: Merge::default(),
+        belonging: Belonging::new(network.pins),
+        inspector: Inspector::new(network.layout),
     };
     Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
 }

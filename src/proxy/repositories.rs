@@ -27,6 +27,11 @@ impl Repositories {
         self.0.first().map(|repository| &repository.base)
     }
 
+    /// All of them, the default one first.
+    pub(super) fn all(&self) -> &[Repository] {
+        &self.0
+    }
+
     /// The repository that an address belongs to.
     pub(super) fn of(&self, url: &Url) -> Option<&Repository> {
         self.0

@@ -196,6 +196,7 @@ const fn is_the_proxy_s(event: &Event) -> bool {
             | Event::Connected { .. }
             | Event::MetadataServed { .. }
             | Event::Released(_)
+            | Event::Examined(_)
             | Event::Found(_)
             | Event::Counted { .. }
     )

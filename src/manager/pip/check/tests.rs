@@ -59,6 +59,7 @@ impl Layout {
             config: directory("config"),
         };
         let request = Request {
+            word: "pip".as_ref(),
             arguments: &arguments,
             directory: self.root.join("project"),
             environment: &self.environment,
