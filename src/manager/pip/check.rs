@@ -13,15 +13,19 @@ use super::gather::{self, Gathered, Gatherer, Grounds};
 use super::index::{self, Allowed, Scope};
 use super::links::Links;
 use super::options::Grammar;
-use super::requirement::spellings;
 use super::settings::{self, Judged, Setting};
 use super::target::Target;
 use super::trust;
-use super::{groups, lock, netrc, subcommand};
+use super::{lock, netrc, subcommand};
 use crate::manager::{Refusal, Request, read};
 use crate::model::python;
-use crate::model::{Anchor, Code, Event, Expected, Finding, Integrity, Severity};
+use crate::model::{Code, Event, Expected, Finding, Severity};
 use crate::profile::Profile;
+
+mod statements;
+#[cfg(test)]
+mod tests;
+mod words;
 
 /// Files with logins are short.
 const LIMIT: u64 = 1 << 20;
@@ -256,130 +260,6 @@ impl<'a> Check<'a> {
         links
     }
 
-    /// What pip is given as words and files, rendered.
-    fn words(&self, gatherer: &mut Gatherer<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
-        let mut given = Vec::new();
-        match self.command {
-            Command::Install | Command::Download | Command::Wheel | Command::Uninstall => {
-                for setting in self.judged.all("constraint") {
-                    let path = gatherer.file(setting.text(), &setting.place, true);
-                    given.extend(path.map(|path| format!("--constraint={path}")));
-                }
-                for word in self
-                    .line
-                    .words
-                    .iter()
-                    .filter(|word| !word.trim().is_empty())
-                {
-                    given.extend(gatherer.word(word, "command line"));
-                }
-                for setting in self.judged.all("group") {
-                    given.extend(self.group(setting, gatherer, findings));
-                }
-                for setting in self.judged.all("requirement") {
-                    let path = gatherer.file(setting.text(), &setting.place, false);
-                    given.extend(path.map(|path| format!("--requirement={path}")));
-                }
-            }
-            Command::Freeze => {
-                // Its lines are printed, comments too, and nothing is asked for.
-                for setting in self.judged.all("requirement") {
-                    let path = self.request.directory.join(setting.text());
-                    gatherer
-                        .found
-                        .reads
-                        .push(path.canonicalize().unwrap_or(path));
-                    given.push(format!("--requirement={}", setting.text()));
-                }
-            }
-            Command::Hash => {
-                for word in &self.line.words {
-                    let path = self.request.directory.join(word);
-                    gatherer
-                        .found
-                        .reads
-                        .push(path.canonicalize().unwrap_or(path));
-                    given.push(if word.starts_with('-') {
-                        format!("./{word}")
-                    } else {
-                        word.clone()
-                    });
-                }
-            }
-            Command::Show
-            | Command::IndexVersions
-            | Command::Cache(_)
-            | Command::Help
-            | Command::List
-            | Command::Check
-            | Command::Inspect => {
-                for word in &self.line.words {
-                    if word.starts_with('-') {
-                        let message = format!("is no word that this subcommand takes: {word}");
-                        findings.push(Finding::new(Code::Usage, "command line", message));
-                    } else {
-                        given.push(word.clone());
-                    }
-                }
-            }
-            Command::Version => {}
-        }
-        given
-    }
-
-    /// The requirements of `--group [PATH:]GROUP`.
-    fn group(
-        &self,
-        setting: &Setting,
-        gatherer: &mut Gatherer<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> Vec<String> {
-        let (path, group) = setting
-            .text()
-            .rsplit_once(':')
-            .unwrap_or(("pyproject.toml", setting.text()));
-        let mut refuse = |message: String| {
-            findings.push(Finding::new(Code::ConfigRefused, &setting.place, message));
-            Vec::new()
-        };
-        if Path::new(path)
-            .file_name()
-            .is_none_or(|name| name != "pyproject.toml")
-        {
-            return refuse(format!(
-                "`--group` takes groups of a pyproject.toml only: {path}"
-            ));
-        }
-        let full = self.request.directory.join(path);
-        let bytes = match read::file(&full, LIMIT) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                return refuse(format!(
-                    "`--group` names a file that does not exist: {path}"
-                ));
-            }
-            Err(error) => return refuse(format!("`--group` names a file that {error}: {path}")),
-        };
-        if let Some(sha256) = read::sha256(&bytes) {
-            let place = full.display().to_string();
-            gatherer.found.events.push(Event::InputRead {
-                name: "pyproject.toml".to_owned(),
-                path: place,
-                sha256,
-            });
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        match groups::requirements(&text, group) {
-            Ok(list) => {
-                let place = format!("{path}: {group}");
-                list.iter()
-                    .filter_map(|text| gatherer.word(text, &place))
-                    .collect()
-            }
-            Err(error) => refuse(format!("{path} {error}")),
-        }
-    }
-
     fn finish(
         self,
         gathered: Gathered,
@@ -388,7 +268,7 @@ impl<'a> Check<'a> {
         events: Vec<Event>,
         mut findings: Vec<Finding>,
     ) -> Checked {
-        let mut expected = stated(&gathered);
+        let mut expected = statements::stated(&gathered);
         expected.extend(gathered.expected.iter().cloned());
         expected.extend(locked);
         for artifact in &self.request.policy.artifacts {
@@ -407,7 +287,7 @@ impl<'a> Check<'a> {
         }
         let trusted = trust::Trust::read(&self.judged, self.request);
         findings.extend(trusted.findings);
-        let destination = destination(&self.judged);
+        let destination = statements::destination(&self.judged);
         let passed = |name: &str| self.judged.passed.iter().any(|one| one == name);
         let required = passed("--require-hashes") || gathered.require_hashes;
         let hashed = gathered
@@ -453,78 +333,6 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The statements that requirements make. Several lines for one version are alternatives, because
-/// their markers may choose one of them; a constraint is a statement of its own.
-fn stated(gathered: &Gathered) -> Vec<Expected> {
-    type Line<'a> = (&'a str, String, bool);
-    let mut lines: Vec<(Line<'_>, Vec<crate::model::Digest>, String)> = Vec::new();
-    for one in gathered
-        .requirements
-        .iter()
-        .filter(|one| !one.hashes.is_empty())
-    {
-        let version = one.specifier.trim_start_matches('=').to_owned();
-        let key = (one.name.as_str(), version, one.constraint);
-        match lines.iter_mut().find(|(known, _, _)| *known == key) {
-            Some((_, digests, _)) => {
-                for digest in one
-                    .hashes
-                    .iter()
-                    .filter(|digest| !digests.contains(digest))
-                    .collect::<Vec<_>>()
-                {
-                    digests.push(digest.clone());
-                }
-            }
-            None => lines.push((key, one.hashes.clone(), one.place.clone())),
-        }
-    }
-    let mut expected = Vec::new();
-    for ((name, version, _), digests, place) in lines {
-        let integrity = Integrity::any_of(digests);
-        expected.extend(spellings(&version).into_iter().map(|version| Expected {
-            name: name.to_owned(),
-            version,
-            file: None,
-            url: None,
-            integrity: integrity.clone(),
-            anchor: Anchor::Lockfile,
-            stated_in: place.clone(),
-        }));
-    }
-    expected
-}
-
-fn destination(judged: &Judged) -> Destination {
-    let path = |rule: &str| {
-        judged
-            .last(rule)
-            .map(|setting| PathBuf::from(setting.text()))
-    };
-    let user = judged
-        .taken
-        .iter()
-        .rev()
-        .find(|one| matches!(one.option.rule, "user" | "no-user"));
-    Destination {
-        target: path("target"),
-        prefix: path("prefix"),
-        root: path("root"),
-        user: user.map(|setting| setting.option.rule == "user"),
-        paths: judged
-            .all("path")
-            .map(|setting| PathBuf::from(setting.text()))
-            .collect(),
-        download: path("dest"),
-        wheels: path("wheel-dir"),
-        report: path("report"),
-        log: path("log"),
-        upgrade: false,
-        dry_run: false,
-        break_system_packages: judged.last("break-system-packages").is_some(),
-    }
-}
-
 /// Root of the project that a directory lies in: the nearest one under version control, else the
 /// directory itself. The user's home directory, and what holds it, is no project.
 fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
@@ -562,6 +370,3 @@ fn stop_on(findings: &[Finding], events: &mut Vec<Event>) -> Result<(), Refusal>
         events: std::mem::take(events),
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -76,12 +76,12 @@ impl Reader {
             return Ok(());
         }
         let indent = line.chars().take_while(|c| c.is_whitespace()).count();
-        if let (Some(level), Some(last)) = (self.open, self.entries.last_mut()) {
-            if indent > level {
-                last.value.push('\n');
-                last.value.push_str(text);
-                return Ok(());
-            }
+        if let (Some(level), Some(last)) = (self.open, self.entries.last_mut())
+            && indent > level
+        {
+            last.value.push('\n');
+            last.value.push_str(text);
+            return Ok(());
         }
         if let Some(name) = header(text) {
             self.open = None;

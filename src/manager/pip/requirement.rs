@@ -283,11 +283,15 @@ mod tests {
         })
     }
 
+    fn read(text: &str) -> Named {
+        let Ok(Kind::Named(named)) = kind(text) else {
+            panic!("{text}: {:?}", kind(text));
+        };
+        named
+    }
+
     fn shown(text: &str) -> String {
-        match kind(text).unwrap() {
-            Kind::Named(named) => named.text(),
-            other => panic!("{other:?}"),
-        }
+        read(text).text()
     }
 
     #[test]
@@ -379,10 +383,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_one_exact_version() {
-        let pinned = |text: &str| match kind(text).unwrap() {
-            Kind::Named(named) => named.pinned,
-            other => panic!("{other:?}"),
-        };
+        let pinned = |text: &str| read(text).pinned;
         assert_eq!(pinned("a==1.0.RC1").as_deref(), Some("1.0rc1"));
         assert_eq!(pinned("a===1.0").as_deref(), Some("1.0"));
         for text in ["a", "a==1.*", "a>=1", "a==1,!=2", "a~=1.0"] {

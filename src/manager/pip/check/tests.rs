@@ -69,11 +69,9 @@ impl Layout {
             proxy_port: 1,
             token: Secret::new("t".to_owned()),
         };
-        let target = Target {
-            pip: self.root.join("pip"),
-            site_config: Some(self.root.join("project/.venv/pip.conf")),
-            ..Target::default()
-        };
+        let mut target = Target::default();
+        target.pip = self.root.join("pip");
+        target.site_config = Some(self.root.join("project/.venv/pip.conf"));
         Check::new(&request, &target, &self.root.join("etc"))?.run()
     }
 
@@ -326,7 +324,7 @@ fn digests_become_expectations() {
     assert_eq!(first.integrity.as_ref().unwrap().deciding().count(), 2);
     assert_eq!(
         (first.anchor, first.stated_in.as_str()),
-        (Anchor::Lockfile, "req/r.txt:1")
+        (crate::model::Anchor::Lockfile, "req/r.txt:1")
     );
     assert!(
         checked

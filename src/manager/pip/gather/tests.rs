@@ -4,6 +4,7 @@ use url::Url;
 
 use super::*;
 use crate::manager::pip::PROFILE;
+use crate::manager::pip::lock::pylock;
 use crate::manager::pip::netrc;
 use crate::profile::NamedArtifact;
 

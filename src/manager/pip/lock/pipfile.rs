@@ -40,11 +40,7 @@ pub(super) fn promises(text: &str) -> Result<Vec<Promise>, LockError> {
         return Err(LockError::Version(lock.meta.version.to_string()));
     }
     let mut promises = Vec::new();
-    for (name, package) in lock
-        .categories
-        .into_iter()
-        .flat_map(|(_, packages)| packages)
-    {
+    for (name, package) in lock.categories.into_values().flatten() {
         let Some(version) = package.version else {
             continue;
         };
