@@ -372,4 +372,141 @@ mod tests {
         }
         assert!(is_python(Path::new("python3.13")) && !is_python(Path::new("python-config")));
     }
+
+    struct Layout {
+        _guard: tempfile::TempDir,
+        root: PathBuf,
+        environment: BTreeMap<OsString, OsString>,
+    }
+
+    impl Layout {
+        fn new() -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let root = guard.path().canonicalize().unwrap();
+            std::fs::create_dir(root.join("project")).unwrap();
+            Self {
+                _guard: guard,
+                root,
+                environment: BTreeMap::new(),
+            }
+        }
+
+        /// A directory with an interpreter and a console script of it.
+        fn install(&self, prefix: &str) {
+            let bin = self.root.join(prefix).join("bin");
+            std::fs::create_dir_all(&bin).unwrap();
+            std::fs::copy(std::env::current_exe().unwrap(), bin.join("python3.11")).unwrap();
+            std::os::unix::fs::symlink("python3.11", bin.join("python3")).unwrap();
+            self.script(&format!("{prefix}/bin/pip"), &bin.join("python3"));
+        }
+
+        fn script(&self, path: &str, interpreter: &Path) {
+            let path = self.root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let text = format!("#!{}\nfrom pip import main\n", interpreter.display());
+            std::fs::write(path, text).unwrap();
+        }
+
+        fn search(&mut self, word: &str, path: &[&str]) -> Result<Found, Finding> {
+            let path = path.iter().map(|part| self.root.join(part));
+            self.environment
+                .insert("PATH".into(), std::env::join_paths(path).unwrap());
+            Search {
+                word: OsStr::new(word),
+                directory: &self.root.join("project"),
+                environment: &self.environment,
+                home: None,
+                pinned: None,
+            }
+            .run()
+        }
+    }
+
+    #[test]
+    fn scripts_interpreters_and_paths_lead_to_one_program() {
+        let mut layout = Layout::new();
+        layout.install("base");
+        let real = layout.root.join("base/bin/python3.11");
+        let name = layout.root.join("base/bin/python3");
+        let path = layout.root.join("base/bin/pip").display().to_string();
+        for word in ["pip", "python3", "../base/bin/pip", path.as_str()] {
+            let found = layout.search(word, &["none", "base/bin"]).unwrap();
+            assert_eq!(found.interpreter, real, "{word}");
+            assert_eq!(found.executable, name, "{word}");
+            assert_eq!(found.script.is_some(), word.ends_with("pip"), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_environment_may_lie_in_the_project_and_its_base_may_not() {
+        let mut layout = Layout::new();
+        layout.install("base");
+        let bin = layout.root.join("project/.venv/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::os::unix::fs::symlink(layout.root.join("base/bin/python3"), bin.join("python"))
+            .unwrap();
+        layout.script("project/.venv/bin/pip", &bin.join("python"));
+        let found = layout.search(".venv/bin/pip", &[]).unwrap();
+        assert!(found.interpreter.ends_with("base/bin/python3.11"));
+        assert_eq!(found.executable, bin.join("python"));
+        layout.install("project/tools");
+        let finding = layout.search("tools/bin/pip", &[]).unwrap_err();
+        assert!(
+            finding.message.contains("inside the project"),
+            "{}",
+            finding.message
+        );
+        // A copied interpreter counts as the one that the environment's settings name.
+        std::fs::remove_file(bin.join("python")).unwrap();
+        std::fs::copy(layout.root.join("base/bin/python3.11"), bin.join("python")).unwrap();
+        let home = layout.root.join("base/bin");
+        let text = format!("home = {}\n", home.display());
+        std::fs::write(layout.root.join("project/.venv/pyvenv.cfg"), text).unwrap();
+        let found = layout.search(".venv/bin/pip", &[]).unwrap();
+        assert!(found.interpreter.starts_with(&home));
+    }
+
+    #[test]
+    fn shims_are_looked_behind_and_other_scripts_are_named() {
+        for (shims, versions) in [
+            ("pyenv/shims", "pyenv/versions"),
+            ("asdf/shims", "asdf/installs/python"),
+        ] {
+            let mut layout = Layout::new();
+            layout.install(&format!("{versions}/3.11.7"));
+            layout.install(&format!("{versions}/3.12.1"));
+            let folder = layout.root.join(shims);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("pip"), "#!/usr/bin/env bash\n").unwrap();
+            let finding = layout.search("pip", &[shims]).unwrap_err();
+            assert!(finding.message.contains("3.12.1"), "{}", finding.message);
+            let file = layout.root.join("project/.python-version");
+            std::fs::write(file, "absent\n3.11\n").unwrap();
+            let found = layout.search("pip", &[shims]).unwrap();
+            let expected = layout.root.join(versions).join("3.11.7/bin/python3.11");
+            assert_eq!(found.interpreter, expected);
+        }
+        let mut layout = Layout::new();
+        layout.script("bin/pip", Path::new("/bin/sh"));
+        let finding = layout.search("pip", &["bin"]).unwrap_err();
+        assert!(finding.message.contains("wrapper"), "{}", finding.message);
+    }
+
+    #[test]
+    fn what_others_can_write_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut layout = Layout::new();
+        layout.install("open");
+        let bin = layout.root.join("open/bin");
+        std::fs::set_permissions(bin, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let finding = layout.search("pip", &["open/bin"]).unwrap_err();
+        assert!(
+            finding.message.contains("by other users"),
+            "{}",
+            finding.message
+        );
+        layout.install("good");
+        let found = layout.search("pip", &["open/bin", "good/bin"]).unwrap();
+        assert!(found.interpreter.starts_with(layout.root.join("good")));
+    }
 }

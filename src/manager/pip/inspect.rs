@@ -285,3 +285,86 @@ fn difference(entry: &Entry) -> Option<String> {
         Err(error) => Some(format!("cannot be read: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Algorithm, Digest};
+
+    fn reported(version: &str) -> Reported {
+        Reported {
+            version: version.to_owned(),
+            url: "https://index.invalid/leaf-1-py3-none-any.whl".to_owned(),
+            file: Some("leaf-1-py3-none-any.whl".to_owned()),
+            digest: Digest::new(Algorithm::Sha256, vec![1; 32]).ok(),
+            requested: true,
+            extras: vec!["x".to_owned()],
+        }
+    }
+
+    fn leaf(version: &str) -> Distribution {
+        Distribution {
+            name: "leaf".to_owned(),
+            version: version.to_owned(),
+            requires: vec!["oak ; extra == 'x'".to_owned(), "fern".to_owned()],
+            ..Distribution::default()
+        }
+    }
+
+    #[test]
+    fn report_and_metadata_are_compared() {
+        let one = BTreeMap::from([("leaf".to_owned(), reported("1"))]);
+        let messages = |report: &BTreeMap<String, Reported>, found: &[Distribution]| {
+            let fresh: Vec<&Distribution> = found.iter().collect();
+            let findings = compare(report, found, &fresh);
+            findings.into_iter().map(|f| f.message).collect::<Vec<_>>()
+        };
+        assert_eq!(messages(&one, &[leaf("1")]), [""; 0]);
+        assert!(messages(&one, &[])[0].contains("not there"));
+        assert!(messages(&one, &[leaf("2")])[0].contains("pip reports 1"));
+        assert!(messages(&BTreeMap::new(), &[leaf("1")])[0].contains("does not report"));
+    }
+
+    #[test]
+    fn files_are_compared_with_their_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.py");
+        std::fs::write(&path, "text").unwrap();
+        let right = crate::manager::read::sha256(b"text");
+        let entry = |digest: Option<Digest>, size| Entry {
+            path: path.clone(),
+            digest,
+            size,
+        };
+        assert_eq!(difference(&entry(right.clone(), Some(4))), None);
+        assert_eq!(difference(&entry(None, Some(9))), None);
+        let text = difference(&entry(right.clone(), Some(9))).unwrap();
+        assert!(text.contains("another size"), "{text}");
+        let wrong = crate::manager::read::sha256(b"other");
+        let text = difference(&entry(wrong, Some(4))).unwrap();
+        assert!(text.contains("another digest"), "{text}");
+        let gone = Entry {
+            path: directory.path().join("gone"),
+            ..entry(right, None)
+        };
+        assert!(difference(&gone).unwrap().contains("not there"));
+        let files = leaf("1");
+        assert!(altered(&files)[0].message.contains("no list"));
+    }
+
+    #[test]
+    fn what_the_report_says_goes_into_the_record() {
+        let paths = BTreeMap::from([("oak", "p/oak".to_owned()), ("fern", "p/fern".to_owned())]);
+        let marker = "python_version > '3'".to_owned();
+        let entry = reported("1");
+        let package = package(&leaf("1"), Some(&entry), Some(&marker), &paths);
+        assert_eq!(package.purl, "pkg:pypi/leaf@1");
+        assert_eq!(package.dependencies, ["p/fern", "p/oak"]);
+        assert_eq!(package.details["marker"], marker);
+        assert_eq!(package.details["extras"], "x");
+        assert!(package.integrity.is_some());
+        let package = super::package(&leaf("1"), None, None, &paths);
+        assert_eq!(package.dependencies, ["p/fern"]);
+        assert_eq!(package.details["requested"], "false");
+    }
+}

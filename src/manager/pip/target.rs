@@ -359,3 +359,105 @@ fn no_pip(executable: &str, prefix: &Path) -> Finding {
     let hint = format!("put one there: `{executable} -m ensurepip`");
     Finding::new(Code::ManagerNotFound, "pip", message).with_hint(hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An installation with a copy of this test as its interpreter, and an environment of it.
+    struct Layout {
+        _guard: tempfile::TempDir,
+        root: PathBuf,
+    }
+
+    impl Layout {
+        fn new() -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let root = guard.path().canonicalize().unwrap();
+            let layout = Self {
+                _guard: guard,
+                root,
+            };
+            layout.write("base/lib/python3.11/os.py", "");
+            layout.write("base/bin/python3.11", "");
+            std::fs::copy(
+                std::env::current_exe().unwrap(),
+                layout.root.join("base/bin/python3.11"),
+            )
+            .unwrap();
+            layout
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+
+        fn pip(&self, packages: &str) {
+            self.write(
+                &format!("{packages}/pip/__init__.py"),
+                "from x import y\n\n__version__ = \"23.2.1\"\n",
+            );
+        }
+
+        fn of(&self, executable: &str) -> Result<Target, Finding> {
+            let found = Found {
+                interpreter: self.root.join("base/bin/python3.11"),
+                executable: self.root.join(executable),
+                script: None,
+            };
+            Target::of(&found, &BTreeMap::new(), Some(&self.root.join("home")))
+        }
+    }
+
+    #[test]
+    fn an_environment_is_told_from_its_base() {
+        let layout = Layout::new();
+        layout.pip("base/lib/python3.11/site-packages");
+        layout.pip("env/lib/python3.11/site-packages");
+        layout.write("env/bin/python", "");
+        layout.write("env/pyvenv.cfg", "home = /elsewhere\nversion = 3.11.7\n");
+        let base = layout.of("base/bin/python3.11").unwrap();
+        assert!(!base.is_virtual() && base.user.enabled);
+        assert_eq!(base.scripts, layout.root.join("base/bin"));
+        let own = layout.of("env/bin/python").unwrap();
+        assert!(own.is_virtual() && !own.user.enabled);
+        assert_eq!(own.python, "3.11.7");
+        assert_eq!(own.prefix, layout.root.join("env"));
+        assert_eq!(own.base_prefix, layout.root.join("base"));
+        let packages = layout.root.join("env/lib/python3.11/site-packages");
+        assert_eq!(own.site_packages, [packages.clone()]);
+        assert_eq!(own.search, [packages]);
+        assert_eq!(own.pip_number().unwrap(), PipVersion::new(23, 2));
+        // What the settings call home has no say in where the library is.
+        assert_eq!(own.library, layout.root.join("base/lib/python3.11"));
+    }
+
+    #[test]
+    fn packages_of_the_base_are_seen_where_the_settings_say_so() {
+        let layout = Layout::new();
+        layout.pip("base/lib/python3.11/site-packages");
+        layout.write("env/bin/python", "");
+        layout.write("env/lib/python3.11/site-packages/x.py", "");
+        layout.write("env/pyvenv.cfg", "include-system-site-packages = True\n");
+        let target = layout.of("env/bin/python").unwrap();
+        assert_eq!(target.search.len(), 2);
+        assert!(target.user.enabled);
+        assert!(target.pip.starts_with(layout.root.join("base")));
+    }
+
+    #[test]
+    fn a_missing_or_an_old_pip_is_named() {
+        let layout = Layout::new();
+        let finding = layout.of("base/bin/python3.11").unwrap_err();
+        assert_eq!(finding.code, Code::ManagerNotFound);
+        assert!(finding.hint.unwrap().contains("ensurepip"));
+        layout.write(
+            "base/lib/python3.11/site-packages/pip/__init__.py",
+            "__version__ = '20.3'\n",
+        );
+        let target = layout.of("base/bin/python3.11").unwrap();
+        assert!(target.pip_number().unwrap_err().message.contains("20.3"));
+    }
+}

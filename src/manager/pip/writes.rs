@@ -379,3 +379,194 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
     }
     path.to_path_buf()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::pip::checked::Destination;
+    use crate::manager::pip::target::UserSite;
+
+    struct Layout {
+        _guard: tempfile::TempDir,
+        root: PathBuf,
+        target: Target,
+        private: PrivateDirs,
+    }
+
+    impl Layout {
+        /// An environment in a project, based on an installation beside it.
+        fn new() -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let root = guard.path().canonicalize().unwrap();
+            let make = |path: &str| {
+                let path = root.join(path);
+                std::fs::create_dir_all(&path).unwrap();
+                path
+            };
+            let prefix = make("project/.venv");
+            let packages = make("project/.venv/lib/python3.11/site-packages");
+            let scripts = make("project/.venv/bin");
+            for name in ["python", "pip"] {
+                std::fs::write(scripts.join(name), "").unwrap();
+            }
+            std::fs::write(prefix.join("pyvenv.cfg"), "").unwrap();
+            let target = Target {
+                interpreter: make("base/bin").join("python3.11"),
+                executable: scripts.join("python"),
+                base_prefix: root.join("base"),
+                python_version: (3, 11),
+                library: make("base/lib/python3.11"),
+                site_packages: vec![packages.clone()],
+                data: prefix.clone(),
+                pip: packages.join("pip"),
+                user: UserSite {
+                    base: root.join("home/.local"),
+                    site: root.join("home/.local/lib/python3.11/site-packages"),
+                    enabled: false,
+                },
+                scripts,
+                prefix,
+                ..Target::default()
+            };
+            let private = PrivateDirs {
+                home: make("run/home"),
+                cache: make("run/cache"),
+                tmp: make("run/tmp"),
+                config: make("run/config"),
+            };
+            Self {
+                _guard: guard,
+                root,
+                target,
+                private,
+            }
+        }
+
+        fn places(&self, command: Command, destination: Destination) -> Places {
+            let checked = Checked {
+                command,
+                arguments: Vec::new(),
+                indexes: Vec::new(),
+                find_links: Vec::new(),
+                requirements: Vec::new(),
+                hash_mode: false,
+                expected: Vec::new(),
+                pinned: Vec::new(),
+                reads: Vec::new(),
+                views: Vec::new(),
+                generated: Vec::new(),
+                destination,
+                upgrades_pip: false,
+                extra_anchors: Vec::new(),
+                upstream_proxy: None,
+                no_proxy: String::new(),
+                events: Vec::new(),
+                findings: Vec::new(),
+            };
+            Scene {
+                target: &self.target,
+                checked: &checked,
+                directory: &self.root.join("project"),
+                home: Some(&self.root.join("home")),
+                private: &self.private,
+                cache: None,
+            }
+            .places()
+        }
+
+        fn directories(&self, places: &Places) -> Vec<String> {
+            let all = places.writes.directories.iter();
+            all.map(|(path, _)| {
+                let below = path.strip_prefix(&self.root).unwrap();
+                below.to_string_lossy().into_owned()
+            })
+            .collect()
+        }
+    }
+
+    #[test]
+    fn an_environment_is_granted_and_the_project_is_not() {
+        let layout = Layout::new();
+        let places = layout.places(Command::Install, Destination::default());
+        assert_eq!(layout.directories(&places), ["project/.venv"]);
+        let protected: Vec<&Path> = places.protected.iter().map(Path::new).collect();
+        assert!(protected.contains(&layout.target.pip.as_path()));
+        assert!(protected.contains(&layout.target.prefix.join("pyvenv.cfg").as_path()));
+        assert!(protected.contains(&layout.target.executable.as_path()));
+        let words = places.install.unwrap().by_word();
+        assert_eq!(words["purelib"], "lib/python3.11/site-packages");
+        assert_eq!(
+            (words["scripts"].as_str(), words["data"].as_str()),
+            ("bin", "")
+        );
+        for command in [Command::List, Command::Show, Command::Freeze, Command::Hash] {
+            let places = layout.places(command, Destination::default());
+            assert_eq!(places, Places::default(), "{command:?}");
+        }
+    }
+
+    #[test]
+    fn an_installation_is_granted_in_parts() {
+        let mut layout = Layout::new();
+        let base = layout.root.join("base");
+        layout.target.prefix.clone_from(&base);
+        layout.target.data.clone_from(&base);
+        layout.target.scripts = base.join("bin");
+        layout.target.site_packages = vec![base.join("lib/python3.11/site-packages")];
+        let places = layout.places(Command::Install, Destination::default());
+        let directories = layout.directories(&places);
+        assert!(directories.contains(&"base/lib/python3.11/site-packages".to_owned()));
+        assert!(directories.contains(&"base/bin".to_owned()));
+        assert!(!directories.contains(&"base".to_owned()), "{directories:?}");
+        layout.target.externally_managed = true;
+        let places = layout.places(Command::Install, Destination::default());
+        assert_eq!(layout.directories(&places), [""; 0]);
+        let broken = Destination {
+            break_system_packages: true,
+            ..Destination::default()
+        };
+        assert!(
+            !layout
+                .places(Command::Install, broken)
+                .writes
+                .directories
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn named_destinations_are_granted_and_the_working_directory_is_not() {
+        let layout = Layout::new();
+        let of = |text: &str| Some(PathBuf::from(text));
+        let target = Destination {
+            target: of("tree"),
+            ..Destination::default()
+        };
+        let places = layout.places(Command::Install, target);
+        assert_eq!(layout.directories(&places), ["project/tree"]);
+        assert_eq!(places.install.unwrap().by_word()["purelib"], "");
+        let user = Destination {
+            user: Some(true),
+            ..Destination::default()
+        };
+        let places = layout.places(Command::Install, user);
+        let directories = layout.directories(&places);
+        assert!(directories.contains(&"home/.local/bin".to_owned()));
+        assert!(!directories.iter().any(|path| path == "home/.local/share"));
+        let here = layout.places(Command::Download, Destination::default());
+        assert_eq!(layout.directories(&here), [""; 0]);
+        assert_eq!(here.promotions[0].to, layout.root.join("project"));
+        let named = Destination {
+            download: of("wheels"),
+            ..Destination::default()
+        };
+        let named = layout.places(Command::Download, named);
+        assert_eq!(layout.directories(&named), ["project/wheels"]);
+        let above = Destination {
+            prefix: of(".."),
+            ..Destination::default()
+        };
+        let places = layout.places(Command::Install, above);
+        assert!(!layout.directories(&places).iter().any(String::is_empty));
+    }
+}
