@@ -17,11 +17,12 @@ use crate::model::Examined;
 use crate::model::Expected;
 use crate::model::Finding;
 
+mod inspector;
 pub mod npm;
 mod placing;
 pub mod pypi;
 
-pub use placing::Placing;
+pub use inspector::Inspector;
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

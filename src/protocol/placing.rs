@@ -20,7 +20,7 @@ use crate::model::Layout;
 
 /// The owners of paths; shared by everything that releases artifacts in one process.
 #[derive(Debug)]
-pub struct Placing {
+pub(super) struct Placing {
     layout: Layout,
     owners: Mutex<HashMap<String, Owner>>,
 }
@@ -34,7 +34,7 @@ struct Owner {
 
 impl Placing {
     /// Over what is there before the start.
-    pub fn new(mut layout: Layout) -> Self {
+    pub(super) fn new(mut layout: Layout) -> Self {
         let occupied = std::mem::take(&mut layout.occupied);
         let owners = occupied.into_iter().map(|file| {
             let owner = Owner {
@@ -49,13 +49,13 @@ impl Placing {
     }
 
     /// Which of these programs have the name of a system program.
-    pub fn shadows(&self, programs: &[String]) -> Vec<String> {
+    pub(super) fn shadows(&self, programs: &[String]) -> Vec<String> {
         let known = |program: &&String| self.layout.programs.contains(program);
         programs.iter().filter(known).cloned().collect()
     }
 
     /// Gives an artifact its paths, all or none.
-    pub fn claim(&self, inspection: &Inspection) -> Result<(), Box<Finding>> {
+    pub(super) fn claim(&self, inspection: &Inspection) -> Result<(), Box<Finding>> {
         if self.layout.places.is_empty() {
             return Ok(());
         }

@@ -22,6 +22,8 @@ use crate::model::Finding;
 use crate::model::Released;
 use crate::model::Source;
 use crate::model::redact_url;
+use crate::protocol::Artifact as Look;
+use crate::protocol::ReadAt;
 use crate::store::Content;
 use crate::store::FirstSeen;
 use crate::store::Item;
@@ -127,6 +129,37 @@ impl Pipeline {
         }
     }
 
+    /// It blocks the proxy's one thread while it reads; the manager waits for that very artifact.
+    fn look_into(
+        &self,
+        named: &Named,
+        url: &Url,
+        content: &Content,
+        digests: &Digests,
+    ) -> Result<(), Finding> {
+        let artifact = Look {
+            name: Some(&named.name),
+            version: Some(&named.version),
+            file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
+        };
+        let look = |content: &dyn ReadAt| {
+            self.inspector
+                .look(&artifact, content, &digests.sha256, &mut |event| {
+                    if let Event::Found(finding) = &event {
+                        self.events.found(finding);
+                    } else {
+                        self.events.event(event);
+                    }
+                })
+        };
+        let found = match content {
+            // Content in memory is small.
+            Content::Memory(pieces) => look(&pieces.concat()),
+            Content::File(file, _) => look(file.as_ref()),
+        };
+        found.map_err(|finding| *finding)
+    }
+
     fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<(), Finding> {
         let named = &promise.named;
         let by_index = || {
@@ -138,13 +171,12 @@ impl Pipeline {
             Some(repository) => redact_url(&repository.origin),
             None => url.origin().ascii_serialization(),
         };
-        let last = url.path().rsplit('/').next().unwrap_or_default();
         let item = Item {
             protocol: self.protocol.name(),
             origin: &origin,
             name: &named.name,
             version: &named.version,
-            file: named.file.as_deref().unwrap_or(last),
+            file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
         };
         match self
             .ledger
@@ -164,6 +196,10 @@ impl Pipeline {
             .with_hint(Code::DigestChanged.remedy())),
         }
     }
+}
+
+fn last_segment(url: &Url) -> &str {
+    url.path().rsplit('/').next().unwrap_or_default()
 }
 
 /// One try at an artifact.

@@ -126,8 +126,14 @@ impl Pipeline {
                 if let Some(conflict) = self.expectations.conflict(&index.expected) {
                     return Err(conflict);
                 }
-                let repository = self.repositories.of(&url).map(|found| found.id.as_str());
-                self.expectations.add(index.expected, repository);
+                let repository = self.repositories.of(&url);
+                if let Some(repository) = repository {
+                    for file in index.expected.iter().filter_map(|one| one.url.as_ref()) {
+                        self.repositories.note(repository, file);
+                    }
+                }
+                let id = repository.map(|found| found.id.as_str());
+                self.expectations.add(index.expected, id);
                 for finding in &index.findings {
                     self.events.found(finding);
                 }

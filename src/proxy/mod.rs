@@ -19,7 +19,6 @@ mod events;
 mod expect;
 mod gzip;
 mod index;
-mod inspect;
 mod limits;
 mod merge;
 mod pipeline;
@@ -45,7 +44,6 @@ use self::authority::{Authority, AuthorityError};
 use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
-use self::inspect::Inspector;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -54,6 +52,7 @@ use self::upstream::{Connector, Forward, ForwardError, Upstream};
 use crate::model::Event;
 use crate::model::Network;
 use crate::protocol;
+use crate::protocol::Inspector;
 use crate::store::Blobs;
 use crate::store::Directory;
 use crate::store::Ledger;
@@ -214,7 +213,7 @@ fn set_up(
         audit: network.audit,
         under_way: Merge::default(),
         belonging: Belonging::new(network.pins),
-        inspector: Inspector::new(network.layout),
+        inspector: Inspector::new(protocol, network.layout),
     };
     Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
 }

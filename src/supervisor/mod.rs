@@ -19,6 +19,7 @@ use crate::manager::Manager;
 use crate::model::{Access, Code, Decision, Event, FileGuard, Finding, PathRule};
 use crate::profile::kernel;
 use crate::profile::kernel::{Judge, Verdict};
+use crate::protocol::Inspector;
 use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
@@ -42,6 +43,7 @@ use probes::Probes;
 pub struct Supervisor {
     listener: Listener,
     manager: &'static dyn Manager,
+    inspector: Option<Inspector>,
     /// Process id of the manager.
     process: i32,
     started: AtomicBool,
@@ -104,6 +106,8 @@ impl std::fmt::Debug for Sink {
 pub struct Parts {
     /// The manager's driver, for what an artifact looks like to it.
     pub manager: &'static dyn Manager,
+    /// What artifact files on disk must satisfy beside their digest.
+    pub inspector: Option<Inspector>,
     /// Process id of the manager.
     pub process: i32,
     /// How to reach the proxy.
@@ -135,6 +139,7 @@ impl Supervisor {
         Ok(Self {
             listener,
             manager: parts.manager,
+            inspector: parts.inspector,
             process: parts.process,
             started: AtomicBool::new(false),
             memory: parts.memory,

@@ -170,12 +170,13 @@ impl Withheld {
         .map(|(count, reason)| format!("{count} {reason}"))
         .collect();
         let reasons = reasons.join(", ");
-        let (code, message) = if left > 0 {
+        let bare = "the index must give an https address and a SHA-256 for every file";
+        let (code, message, hint) = if left > 0 {
             if wheels == 0 {
                 return Vec::new();
             }
             let message = format!("{wheels} wheels were left out: {reasons} ({stated_in})");
-            (Code::LinkWithheld, message)
+            (Code::LinkWithheld, message, Code::LinkWithheld.remedy())
         } else if wheels > 0 {
             let code = if self.undigested > 0 {
                 Code::IntegrityMissing
@@ -185,22 +186,16 @@ impl Withheld {
                 Code::PlainHttp
             };
             let message = format!("none of its wheels may be installed: {reasons} ({stated_in})");
-            (code, message)
+            (code, message, bare)
         } else if self.source > 0 {
             let message = format!(
                 "it is offered as source only ({} files), and building it would run its code \
                  ({stated_in})",
                 self.source
             );
-            (Code::SourceWithheld, message)
+            (Code::SourceWithheld, message, Code::SourceWithheld.remedy())
         } else {
             return Vec::new();
-        };
-        let hint = match code {
-            Code::IntegrityMissing | Code::IntegrityWeak | Code::PlainHttp => {
-                "the index must give an https address and a SHA-256 for every file"
-            }
-            _ => code.remedy(),
         };
         vec![Finding::new(code, name, message).with_hint(hint)]
     }

@@ -261,7 +261,7 @@ fn end_record(content: &dyn ReadAt, size: u64) -> Result<(u64, usize), WheelErro
 }
 
 fn exact(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(), WheelError> {
-    rawzip::ReaderAt::read_exact_at(&Reader(content), buffer, offset).map_err(WheelError::Read)
+    rawzip::ReaderAt::read_exact_at(&Reader(content), buffer, offset).map_err(read_error)
 }
 
 fn entry(record: &ZipFileHeaderRecord<'_>) -> Result<Entry, WheelError> {
@@ -290,7 +290,8 @@ fn entry(record: &ZipFileHeaderRecord<'_>) -> Result<Entry, WheelError> {
     // The type in the upper half is Unix's, whoever claims to have made the entry.
     let directory = name.ends_with('/');
     let kind = record.external_attributes() >> 28;
-    if !matches!(kind, 0 | 8) && !(kind == 4 && directory) {
+    let ordinary = matches!(kind, 0 | 8) || (kind == 4 && directory);
+    if !ordinary {
         return Err(refuse("it is a link or a special file"));
     }
     let packed = match record.compression_method() {
@@ -357,8 +358,19 @@ fn directories(entries: &[Entry]) -> Result<HashSet<String>, WheelError> {
 }
 
 fn zip_error(error: rawzip::Error) -> WheelError {
-    match error.into_kind() {
-        rawzip::ErrorKind::IO(error) => WheelError::Read(error),
-        other => WheelError::Zip(format!("{other:?}")),
+    let text = error.to_string();
+    if let rawzip::ErrorKind::IO(error) = error.into_kind() {
+        read_error(error)
+    } else {
+        WheelError::Zip(text)
+    }
+}
+
+/// An archive that points behind its own end is at fault itself.
+fn read_error(error: io::Error) -> WheelError {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        WheelError::Zip("it ends too early".to_owned())
+    } else {
+        WheelError::Read(error)
     }
 }

@@ -161,7 +161,8 @@ impl<'a> Contents<'a> {
         };
         // Whoever lists installed packages would take it for one.
         let describes = top.ends_with(".dist-info") || top.ends_with(".egg-info");
-        if describes && below != path || describes && top != self.descriptions {
+        let own = below == path && top == self.descriptions;
+        if describes && !own {
             return Err(WheelError::Descriptions(top.to_owned()));
         }
         let module = top.split('.').next().unwrap_or_default();

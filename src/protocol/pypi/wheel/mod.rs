@@ -4,7 +4,7 @@
 //! always with bytes whose digest matched. A wheel that contradicts itself is refused: whatever was
 //! meant, no two programs would install the same. What it brings (programs, native libraries, files
 //! that run at the interpreter's start) is told and not judged; whose files it may write is
-//! [`crate::protocol::Placing`]'s business.
+//! `protocol::placing`'s business.
 //!
 //! Each entry is unpacked once, in pieces, and hashed on the way; nothing is written. Nothing is
 //! known about what the code in it does.
@@ -130,9 +130,10 @@ pub(super) fn inspect(
     content: &dyn ReadAt,
 ) -> Result<Inspection, Box<Finding>> {
     look(artifact, content).map_err(|error| {
-        let (code, prefix) = match &error {
-            WheelError::Read(_) => (Code::StoreFailed, "cannot be looked into"),
-            _ => (Code::ArtifactInvalid, "was not given out"),
+        let (code, prefix) = if matches!(error, WheelError::Read(_)) {
+            (Code::StoreFailed, "cannot be looked into")
+        } else {
+            (Code::ArtifactInvalid, "was not given out")
         };
         let subject = match (artifact.name, artifact.version) {
             (Some(name), Some(version)) => format!("{name}@{version}"),
