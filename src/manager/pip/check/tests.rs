@@ -69,9 +69,11 @@ impl Layout {
             proxy_port: 1,
             token: Secret::new("t".to_owned()),
         };
-        let mut target = Target::default();
-        target.pip = self.root.join("pip");
-        target.site_config = Some(self.root.join("project/.venv/pip.conf"));
+        let target = Target {
+            pip: self.root.join("pip"),
+            site_config: Some(self.root.join("project/.venv/pip.conf")),
+            ..Target::default()
+        };
         Check::new(&request, &target, &self.root.join("etc"))?.run()
     }
 
