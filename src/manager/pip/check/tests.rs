@@ -181,6 +181,18 @@ fn every_subcommand_is_told_apart() {
 }
 
 #[test]
+fn a_file_may_be_hashed_as_it_is() {
+    let layout = Layout::new();
+    layout.file("project/a-1-py3-none-any.whl", "abc");
+    let checked = layout.check("hash a-1-py3-none-any.whl none.whl").unwrap();
+    let [(path, integrity)] = checked.pinned.as_slice() else {
+        panic!("{:?}", checked.pinned);
+    };
+    assert!(path.ends_with("project/a-1-py3-none-any.whl"));
+    assert!(integrity.accepts(&read::sha256(b"abc").unwrap()));
+}
+
+#[test]
 fn what_the_command_line_may_not_say_is_refused() {
     let layout = Layout::new();
     for (line, code) in [
