@@ -268,8 +268,7 @@ pub(super) fn spellings(version: &str) -> Vec<String> {
 
 /// A version in its normal form, or as it is.
 pub(super) fn normal_version(version: &str) -> String {
-    Version::from_str(version)
-        .map_or_else(|_error| version.to_owned(), |version| version.to_string())
+    python::normalize_version(version).unwrap_or_else(|| version.to_owned())
 }
 
 #[cfg(test)]

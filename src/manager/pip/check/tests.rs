@@ -69,9 +69,11 @@ impl Layout {
             proxy_port: 1,
             token: Secret::new("t".to_owned()),
         };
-        let mut target = Target::default();
-        target.pip = self.root.join("pip");
-        target.site_config = Some(self.root.join("project/.venv/pip.conf"));
+        let target = Target {
+            pip: self.root.join("pip"),
+            site_config: Some(self.root.join("project/.venv/pip.conf")),
+            ..Target::default()
+        };
         Check::new(&request, &target, &self.root.join("etc"))?.run()
     }
 
@@ -176,6 +178,18 @@ fn every_subcommand_is_told_apart() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_file_may_be_hashed_as_it_is() {
+    let layout = Layout::new();
+    layout.file("project/a-1-py3-none-any.whl", "abc");
+    let checked = layout.check("hash a-1-py3-none-any.whl none.whl").unwrap();
+    let [(path, integrity)] = checked.pinned.as_slice() else {
+        panic!("{:?}", checked.pinned);
+    };
+    assert!(path.ends_with("project/a-1-py3-none-any.whl"));
+    assert!(integrity.accepts(&read::sha256(b"abc").unwrap()));
 }
 
 #[test]

@@ -3,7 +3,13 @@
 //! Which words there are depends on the subcommand: requirements, names, files, actions. None that
 //! comes out of here begins with a dash, so that pip needs no `--` before them.
 
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
+use sha2::Digest as _;
 
 use super::{Check, LIMIT};
 use crate::manager::pip::checked::Command;
@@ -11,7 +17,7 @@ use crate::manager::pip::gather::Gatherer;
 use crate::manager::pip::groups;
 use crate::manager::pip::settings::Setting;
 use crate::manager::read;
-use crate::model::{Code, Event, Finding};
+use crate::model::{Algorithm, Code, Digest, Event, Finding, Integrity};
 
 impl Check<'_> {
     /// What pip is given as words and files, rendered.
@@ -57,10 +63,11 @@ impl Check<'_> {
             Command::Hash => {
                 for word in &self.line.words {
                     let path = self.request.directory.join(word);
-                    gatherer
-                        .found
-                        .reads
-                        .push(path.canonicalize().unwrap_or(path));
+                    let path = path.canonicalize().unwrap_or(path);
+                    // It only prints a digest, so that any file may be opened as it is now.
+                    let own = digest(&path).map(|own| (path.clone(), Integrity::of(own)));
+                    gatherer.found.pinned.extend(own);
+                    gatherer.found.reads.push(path);
                     given.push(if word.starts_with('-') {
                         format!("./{word}")
                     } else {
@@ -140,5 +147,24 @@ impl Check<'_> {
             }
             Err(error) => refuse(format!("{path} {error}")),
         }
+    }
+}
+
+/// SHA-256 of a regular file, whatever its size.
+fn digest(path: &Path) -> Option<Digest> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let mut file = options.open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut buffer).ok()?;
+        if read == 0 {
+            return Digest::new(Algorithm::Sha256, hasher.finalize().to_vec()).ok();
+        }
+        hasher.update(buffer.get(..read)?);
     }
 }

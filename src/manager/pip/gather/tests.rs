@@ -104,7 +104,7 @@ fn gather(files: &[(&str, &str)], words: &[&str]) -> Outcome {
 fn pip_is_shown_what_was_understood_under_the_same_numbers() {
     let digest = hex("ab");
     let text = format!(
-        "# top\n\nFlask >=2 # web\n--pre --only-binary :all:\nA.B==1.0 \\\n  --hash=sha256:{digest} \\\n  --hash=md5:00 ; x\n-r ${{DIR}}/n.txt\n-c c.txt\n"
+        "# top\n\nFlask >=2 # web\n--pre --prefer-binary --only-binary :none:\nA.B==1.0 \\\n  --hash=sha256:{digest} \\\n  --hash=md5:00 ; x\n-r ${{DIR}}/n.txt\n-c c.txt\n"
     );
     let text = text.replace(" ; x", "");
     let outcome = gather(
@@ -124,7 +124,7 @@ fn pip_is_shown_what_was_understood_under_the_same_numbers() {
     assert_eq!(
         outcome.view("r.txt"),
         format!(
-            "\n\nflask>=2\n--pre --only-binary=:all:\na-b==1.0 --hash=sha256:{digest}\n\n\n--requirement sub/n.txt\n--constraint c.txt\n"
+            "\n\nflask>=2\n--pre --prefer-binary\na-b==1.0 --hash=sha256:{digest}\n\n\n--requirement sub/n.txt\n--constraint c.txt\n"
         )
     );
     assert_eq!(outcome.view("sub/n.txt"), "--requirement ../m.txt\nb\n");
