@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(own.prefix, layout.root.join("env"));
         assert_eq!(own.base_prefix, layout.root.join("base"));
         let packages = layout.root.join("env/lib/python3.11/site-packages");
-        assert_eq!(own.site_packages, [packages.clone()]);
+        assert_eq!(own.site_packages, std::slice::from_ref(&packages));
         assert_eq!(own.search, [packages]);
         assert_eq!(own.pip_number().unwrap(), PipVersion::new(23, 2));
         // What the settings call home has no say in where the library is.
