@@ -97,7 +97,7 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Manager(words) => {
             let mut words = words.into_iter();
             let name = words.next().unwrap_or_default();
-            let Some(manager) = name.to_str().and_then(manager::by_name) else {
+            let Some(manager) = manager::by_word(&name) else {
                 let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
                 complain(&format!(
                     "v4run: unknown command or package manager `{}`; known: {}",
@@ -111,6 +111,7 @@ fn typed(arguments: Vec<OsString>) -> u8 {
                 policy: arguments.policy,
                 level: arguments.level,
                 manager,
+                word: name,
                 arguments: words.collect(),
             })
         }

@@ -5,21 +5,49 @@
 //! Adding a manager: a folder here, a profile in `profiles/`, a line in [`ALL`].
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::{Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool};
 use crate::profile::Policy;
 
 mod elf;
 pub mod npm;
+pub mod pip;
+mod place;
 mod read;
+mod rules;
+mod version;
+
+/// Where and as what a manager was called, before anything was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The manager as it was named on the command line.
+    pub word: &'a OsStr,
+    /// The caller's working directory.
+    pub directory: &'a Path,
+    /// The caller's environment.
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// The caller's home directory, when there is one.
+    pub home: Option<&'a Path>,
+}
+
+/// What the user of a run has to reach beside the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Files and directories that must be readable; missing ones do not count.
+    pub read: Vec<PathBuf>,
+    /// Directories that must be writable, or the nearest existing ancestor.
+    pub write: Vec<PathBuf>,
+}
 
 /// Everything a driver may look at.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// The manager as it was named on the command line.
+    pub word: &'a OsStr,
     /// Arguments after the manager's name.
     pub arguments: &'a [OsString],
     /// The caller's working directory, canonical.
@@ -101,6 +129,8 @@ pub struct Prepared {
     pub installs: bool,
     /// Whether the lockfile on disk, after a run that succeeded, speaks of that tree.
     pub locked: bool,
+    /// What the driver wants to know again in [`Manager::inspect`]; its own text.
+    pub notes: BTreeMap<String, String>,
 }
 
 /// The project that is installed into.
@@ -154,8 +184,19 @@ pub enum HandOut {
 
 /// A package manager's driver.
 pub trait Manager: std::fmt::Debug + Sync {
-    /// The word on the command line.
+    /// Its name: key of profile and policy, and a word on the command line.
     fn name(&self) -> &'static str;
+
+    /// Whether it is meant by that word of the command line.
+    fn answers_to(&self, word: &OsStr) -> bool {
+        word == self.name()
+    }
+
+    /// What a run reads and writes outside the project, so that root becomes the project's owner
+    /// only where the owner can reach it.
+    fn reach(&self, _call: &Call<'_>) -> Reach {
+        Reach::default()
+    }
 
     /// The manager's profile, TOML, as embedded from `profiles/`.
     fn profile(&self) -> &'static str;
@@ -179,9 +220,14 @@ pub trait Manager: std::fmt::Debug + Sync {
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.
-pub const ALL: &[&dyn Manager] = &[&npm::Npm];
+pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip];
 
 /// The manager of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Manager> {
     ALL.iter().copied().find(|manager| manager.name() == name)
+}
+
+/// The manager that a word of the command line means.
+pub fn by_word(word: &OsStr) -> Option<&'static dyn Manager> {
+    ALL.iter().copied().find(|manager| manager.answers_to(word))
 }

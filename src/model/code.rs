@@ -106,6 +106,15 @@ codes! {
     IndexMalformed, "index-malformed", Violation, control(13),
         "An index document could not be read, so that it names no digests.",
         "Check that the configured address is a package registry.";
+    ArtifactInvalid, "artifact-invalid", Violation, control(13),
+        "What is in an artifact contradicts itself: its name, its list of files or their digests.",
+        "Do not install: no ordinary build tool makes such a file; ask its publisher.";
+    OverwriteRefused, "overwrite-refused", Violation, control(18),
+        "An artifact would write over files of another package, of the manager or of the environment.",
+        "Find out which of the two packages is meant; remove the other one first.";
+    NameAmbiguous, "name-ambiguous", Violation, control(1),
+        "More than one of the run's repositories has a package of that name.",
+        "Pin the name to one repository in the policy.";
     ConfigRefused, "config-refused", Violation, control(18),
         "Configuration that the project carries would weaken verification or run code.",
         "Remove the key from the project, or set it in the user configuration if you mean it.";
@@ -160,6 +169,18 @@ codes! {
     SuppressedProbe, "probe-suppressed", Note, None,
         "A harmless probe that the profile expects was refused.",
         "Nothing to do.";
+    StartupCode, "startup-code", Note, None,
+        "A package brings a file that runs code whenever the interpreter starts.",
+        "Review it: nothing that v4run starts runs it, everything else in that environment does.";
+    LinkWithheld, "link-withheld", Note, None,
+        "Some files of a package were left out of its index, because nothing names their digest.",
+        "Ask the repository's operator to state SHA-256 for every file.";
+    SourceWithheld, "source-withheld", Failure, None,
+        "A package is offered as source only; installing it would run its build code.",
+        "Build the wheel in a place of its own and publish it, or choose a version that has one.";
+    ProjectQuarantined, "project-quarantined", Failure, None,
+        "The repository has put the project into quarantine and offers none of its files.",
+        "Do not install it: the repository suspects it to be harmful.";
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";

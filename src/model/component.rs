@@ -1,5 +1,7 @@
 //! What is on disk after a run, as a manager's driver reads it back.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Integrity;
@@ -43,4 +45,8 @@ pub struct InstalledPackage {
     pub scripts: Vec<Script>,
     /// Install paths of the packages this one resolves its dependencies to.
     pub dependencies: Vec<String>,
+    /// What else the driver knows of it, by the driver's own names: the artifact's file name, whether
+    /// it was asked for, extras.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }

@@ -165,15 +165,41 @@ impl<'de> Deserialize<'de> for Digest {
 
 /// A set of alternative digests of one content: what `integrity` in a lockfile or index says.
 ///
-/// Only the digests of the strongest algorithm present decide; weaker ones are kept for messages.
+/// Where it comes from SRI, only the digests of the strongest algorithm present decide and weaker
+/// ones are kept for messages. Where it lists what any of several files may have
+/// ([`Integrity::any_of`]), every one decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Integrity(Vec<Digest>);
+pub struct Integrity(Form);
+
+/// Untagged, so that the usual form stays a plain list in records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Form {
+    Strongest(Vec<Digest>),
+    Any { any: Vec<Digest> },
+}
 
 impl Integrity {
     /// The integrity that one digest gives.
     pub fn of(digest: Digest) -> Self {
-        Self(vec![digest])
+        Self(Form::Strongest(vec![digest]))
+    }
+
+    /// The integrity that content with any one of these digests has, whatever their algorithms.
+    /// Weak ones are left out; `None` when nothing else is there.
+    pub fn any_of(digests: impl IntoIterator<Item = Digest>) -> Option<Self> {
+        let strong = digests
+            .into_iter()
+            .filter(|digest| digest.algorithm().is_strong());
+        let digests: Vec<Digest> = strong.collect();
+        let first = digests.first()?.algorithm();
+        let alike = digests.iter().all(|digest| digest.algorithm() == first);
+        Some(Self(if alike {
+            Form::Strongest(digests)
+        } else {
+            Form::Any { any: digests }
+        }))
     }
 
     /// Reads white-space separated SRI. Unknown algorithms are passed over, as the W3C text says;
@@ -190,45 +216,62 @@ impl Integrity {
         if digests.is_empty() {
             return Err(DigestError::Algorithm(text.to_owned()));
         }
-        Ok(Self(digests))
+        Ok(Self(Form::Strongest(digests)))
+    }
+
+    fn digests(&self) -> &[Digest] {
+        match &self.0 {
+            Form::Strongest(digests) | Form::Any { any: digests } => digests,
+        }
     }
 
     /// The strongest algorithm present.
     pub fn algorithm(&self) -> Algorithm {
-        self.0
+        self.digests()
             .iter()
             .map(Digest::algorithm)
             .max()
             .unwrap_or(Algorithm::Md5)
     }
 
-    /// The digests of the strongest algorithm: a content must match one of them.
+    /// The digests that decide: a content must match one of them.
     pub fn deciding(&self) -> impl Iterator<Item = &Digest> {
-        let algorithm = self.algorithm();
-        self.0
+        let strongest = match &self.0 {
+            Form::Strongest(_) => Some(self.algorithm()),
+            Form::Any { .. } => None,
+        };
+        self.digests()
             .iter()
-            .filter(move |digest| digest.algorithm() == algorithm)
+            .filter(move |digest| strongest.is_none_or(|known| digest.algorithm() == known))
     }
 
-    /// Whether `computed` satisfies this integrity. False when the algorithm is not the deciding
-    /// one or is weak.
+    /// Whether `computed` satisfies this integrity. False when the algorithm is not a deciding one
+    /// or is weak.
     pub fn accepts(&self, computed: &Digest) -> bool {
         computed.algorithm().is_strong() && self.deciding().any(|expected| expected == computed)
     }
 
-    /// Whether both statements can hold for one content: some deciding digest is shared, or their
-    /// deciding algorithms differ, so that only the bytes can tell.
+    /// Whether both statements can hold for one content: some deciding digest is shared, or one of
+    /// them decides by an algorithm that the other does not use, so that only the bytes can tell.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        self.algorithm() != other.algorithm()
-            || self
-                .deciding()
+        let beyond = |one: &Self, other: &Self| {
+            one.deciding().any(|digest| {
+                other
+                    .deciding()
+                    .all(|theirs| theirs.algorithm() != digest.algorithm())
+            })
+        };
+        let shared = || {
+            self.deciding()
                 .any(|digest| other.deciding().any(|theirs| theirs == digest))
+        };
+        shared() || beyond(self, other) || beyond(other, self)
     }
 }
 
 impl fmt::Display for Integrity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, digest) in self.0.iter().enumerate() {
+        for (index, digest) in self.digests().iter().enumerate() {
             if index > 0 {
                 f.write_str(" ")?;
             }
@@ -255,6 +298,30 @@ mod tests {
         assert_eq!(integrity.algorithm(), Algorithm::Sha512);
         assert!(integrity.accepts(&strong));
         assert!(!integrity.accepts(&weak));
+    }
+
+    #[test]
+    fn every_alternative_of_a_mixed_list_decides() {
+        let (short, long) = (digest(Algorithm::Sha256, 1), digest(Algorithm::Sha512, 2));
+        let weak = digest(Algorithm::Sha1, 3);
+        let any = Integrity::any_of([short.clone(), weak.clone(), long.clone()]).unwrap();
+        assert!(any.accepts(&short) && any.accepts(&long) && !any.accepts(&weak));
+        assert_eq!(Integrity::any_of([weak]), None);
+        let other = Integrity::of(digest(Algorithm::Sha256, 9));
+        assert!(
+            any.agrees_with(&other),
+            "the bytes may have the SHA-512 that is listed"
+        );
+        let plain = Integrity::any_of([short.clone()]).unwrap();
+        assert!(!plain.agrees_with(&other) && plain.agrees_with(&any));
+        for integrity in [any, plain] {
+            let text = serde_json::to_string(&integrity).unwrap();
+            assert_eq!(serde_json::from_str::<Integrity>(&text).unwrap(), integrity);
+        }
+        assert_eq!(
+            serde_json::to_string(&Integrity::of(short.clone())).unwrap(),
+            format!("[\"{short}\"]")
+        );
     }
 
     #[test]

@@ -86,6 +86,33 @@ pub struct Released {
     pub source: Source,
 }
 
+/// What a look into an artifact found: data for a reader of the record, no judgement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// Package name.
+    pub name: String,
+    /// Package version.
+    pub version: String,
+    /// File name of the artifact.
+    pub file: String,
+    /// SHA-256 of the artifact.
+    pub sha256: Option<Digest>,
+    /// Files in it.
+    pub files: u64,
+    /// Their size together.
+    pub unpacked: u64,
+    /// Programs that it installs.
+    pub programs: Vec<String>,
+    /// Those of them that have the name of a system program.
+    pub shadows: Vec<String>,
+    /// Files that run code whenever the interpreter starts.
+    pub startup: Vec<String>,
+    /// Native libraries, as many as are listed.
+    pub native: Vec<String>,
+    /// Native libraries, all of them.
+    pub natives: u64,
+}
+
 /// What the supervisor answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -166,6 +193,8 @@ pub enum Event {
     },
     /// An artifact was passed on.
     Released(Released),
+    /// An artifact was looked into before it was passed on.
+    Examined(Examined),
     /// The one start of the manager, or an attempt to start something else.
     Exec {
         /// The program, as far as it could be read.

@@ -10,6 +10,7 @@ mod digest;
 mod event;
 mod finding;
 mod plan;
+pub mod python;
 mod secret;
 mod verdict;
 
@@ -17,11 +18,11 @@ pub use code::{Code, Severity};
 pub use component::{InstalledPackage, Script};
 pub use control::{ControlId, Status};
 pub use digest::{Algorithm, Digest, DigestError, Integrity};
-pub use event::{AnchorClass, Decision, Event, Released, Source, TlsPeer, Tool};
+pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPeer, Tool};
 pub use finding::Finding;
 pub use plan::{
-    Access, Anchor, Credential, Expected, FileGuard, Launch, Magic, Network, PathRule, Probe,
-    ProxyMessage, Repository, View,
+    Access, Anchor, Credential, Expected, FileGuard, Launch, Layout, Magic, Network, Occupied,
+    PathRule, Pin, Probe, ProxyMessage, Repository, View,
 };
 pub use secret::{Secret, redact_url};
 pub use verdict::{

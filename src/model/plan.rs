@@ -4,12 +4,13 @@
 //! canonical; they are `OsString` because a project may live below a name that is not UTF-8.
 //! A plan is sent over private sockets only: it may carry credentials ([`Credential`]).
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Event, Integrity, Secret};
+use super::{Digest, Event, Integrity, Secret};
 
 /// What Landlock grants on a path. A grant on a directory covers everything below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,10 @@ pub struct Probe {
 pub struct FileGuard {
     /// Trusted, unwritable roots: reads below are Landlock's alone, code may be mapped from there.
     pub runtime_roots: Vec<OsString>,
+    /// Paths in writable places that the run must leave alone with all that lies below them: the
+    /// running manager where it lives among what it installs. Landlock cannot subtract.
+    #[serde(default)]
+    pub protected: Vec<OsString>,
     /// File name endings of artifacts, lower case.
     pub artifact_names: Vec<String>,
     /// Leading bytes of artifacts.
@@ -160,6 +165,44 @@ pub struct Expected {
     pub stated_in: String,
 }
 
+/// Which repository alone may speak for a name, where a run has several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Package name in the protocol's normalized form, or the beginning of one with a final `*`.
+    pub name: String,
+    /// Identifier of the repository.
+    pub repository: String,
+    /// Where it is written, for messages.
+    pub stated_in: String,
+}
+
+/// A file of the install tree that belongs to somebody before the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupied {
+    /// Path relative to the root of [`Layout`], with `/`.
+    pub path: String,
+    /// Normalized name of the package that owns it; empty for the environment itself.
+    pub owner: String,
+    /// Its digest, where it is known: the same content is no clash.
+    pub digest: Option<Digest>,
+}
+
+/// Where the files of artifacts go and what is there already. Everything is relative to one root,
+/// so that two ways to one file are one path. Without `places` nothing is installed, and artifacts
+/// are judged by their form only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The artifact format's word for a kind of file, and the directory that it goes to, with `/`
+    /// and without one at the end; empty for the root itself.
+    pub places: BTreeMap<String, String>,
+    /// Files of other packages and of the environment.
+    pub occupied: Vec<Occupied>,
+    /// Directories with everything below them that only the package of that name may write.
+    pub reserved: Vec<(String, String)>,
+    /// Names of system programs that a package's programs should not have.
+    pub programs: Vec<String>,
+}
+
 /// What the proxy may do in this run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
@@ -173,6 +216,12 @@ pub struct Network {
     pub extra_anchors: Vec<String>,
     /// Digests known before the start.
     pub expected: Vec<Expected>,
+    /// Which names belong to which repository.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
+    /// Where the files of artifacts go.
+    #[serde(default)]
+    pub layout: Layout,
     /// Whether the protocol's audit calls (POST) pass.
     pub audit: bool,
     /// Proxy towards the outside, with credentials if any.

@@ -31,6 +31,8 @@ pub struct Profile {
     pub environment: Vec<EnvironmentEntry>,
     /// What counts as an artifact file.
     pub artifacts: Artifacts,
+    /// Names of system programs.
+    pub programs: Programs,
     /// Refusals that are expected.
     #[serde(rename = "probe")]
     pub probes: Vec<Probe>,
@@ -97,6 +99,16 @@ pub struct Artifacts {
     pub names: Vec<String>,
     /// Leading bytes.
     pub magic: Vec<MagicEntry>,
+}
+
+/// Programs of the system whose names no package's program should have.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Programs {
+    /// Why these.
+    pub why: String,
+    /// Names without directories.
+    pub names: Vec<String>,
 }
 
 /// Leading bytes of an artifact format.

@@ -13,7 +13,7 @@ mod raw;
 
 pub use manager::{
     Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
-    Profile, Setting, Writes,
+    Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
 
@@ -31,8 +31,23 @@ pub struct Policy {
     pub managers: std::collections::BTreeMap<String, PathBuf>,
     /// Whether project and environment can only tighten.
     pub lockdown: bool,
+    /// Artifacts that may be used although no index names them.
+    pub artifacts: Vec<NamedArtifact>,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
+}
+
+/// An artifact that the policy names with its digest: a local file, or one at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedArtifact {
+    /// File name without directories.
+    pub file: String,
+    /// The address that it may be fetched from, https; none for local files.
+    pub url: Option<Url>,
+    /// SHA-256 of its bytes.
+    pub integrity: crate::model::Integrity,
+    /// File and line, for messages.
+    pub stated_in: String,
 }
 
 /// A repository that the policy allows.

@@ -15,9 +15,9 @@ use sha2::Digest as _;
 use toml::Spanned;
 use url::Url;
 
-use super::raw::{self, RawPolicy};
-use super::{AllowedRepository, Policy};
-use crate::model::{Algorithm, Code, Digest, Finding};
+use super::raw::{self, RawArtifact, RawPolicy};
+use super::{AllowedRepository, NamedArtifact, Policy};
+use crate::model::{Algorithm, Code, Digest, Finding, Integrity};
 
 /// Name of the project's policy file.
 const PROJECT_FILE: &str = "v4run.toml";
@@ -72,6 +72,12 @@ impl Policy {
                 origin,
                 stated_in,
             });
+        }
+        for artifact in &raw.artifacts {
+            if locked {
+                return Err(file.locked(&artifact.file, "artifacts"));
+            }
+            self.artifacts.push(file.artifact(artifact)?);
         }
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {
@@ -169,10 +175,39 @@ impl PolicyFile {
         Err(self.invalid(Some(self.line(value)), &message))
     }
 
+    /// A file named with its digest.
+    fn artifact(&self, raw: &RawArtifact) -> Result<NamedArtifact, Finding> {
+        let file = raw.file.get_ref();
+        if file.is_empty() || file.contains('/') {
+            let message = "`file` is a file name without directories";
+            return Err(self.invalid(Some(self.line(&raw.file)), message));
+        }
+        let digest = Digest::from_hex(Algorithm::Sha256, raw.sha256.get_ref());
+        let digest = digest.map_err(|_error| {
+            let message = "`sha256` is 64 hexadecimal digits";
+            self.invalid(Some(self.line(&raw.sha256)), message)
+        })?;
+        Ok(NamedArtifact {
+            file: file.clone(),
+            url: raw.url.as_ref().map(|url| self.address(url)).transpose()?,
+            integrity: Integrity::of(digest),
+            stated_in: self.place(raw.file.span().start),
+        })
+    }
+
     /// A repository address: https, no credentials, path with a final `/`.
     fn base(&self, value: &Spanned<String>) -> Result<Url, Finding> {
+        let mut url = self.address(value)?;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Ok(url)
+    }
+
+    /// An address: https, no credentials.
+    fn address(&self, value: &Spanned<String>) -> Result<Url, Finding> {
         let line = Some(self.line(value));
-        let mut url = Url::parse(value.get_ref())
+        let url = Url::parse(value.get_ref())
             .map_err(|error| self.invalid(line, &format!("not an address: {error}")))?;
         if url.scheme() != "https" || url.host_str().is_none() {
             return Err(self.invalid(line, "a repository address starts with https://"));
@@ -184,9 +219,6 @@ impl PolicyFile {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(self.invalid(line, "a repository address has no query and no fragment"));
-        }
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
         }
         Ok(url)
     }
@@ -258,6 +290,32 @@ mod tests {
             Policy::default()
         );
         assert!(Policy::load(Some(&absent), directory.path(), &absent).is_err());
+    }
+
+    #[test]
+    fn artifacts_are_named_with_their_digest() {
+        let digest = "ab".repeat(32);
+        let text = format!(
+            "[[artifacts]]\nfile = 'a-1-py3-none-any.whl'\nsha256 = '{digest}'\nurl = 'https://files.invalid/a.whl'\n"
+        );
+        let policy = load("", &text).unwrap();
+        let artifact = &policy.artifacts[0];
+        assert_eq!(artifact.integrity.deciding().next().unwrap().hex(), digest);
+        assert!(artifact.stated_in.ends_with("v4run.toml:2"));
+        for (text, line) in [
+            (text.replace("ab'", "'"), ":3"),
+            (text.replace("a-1", "../a-1"), ":2"),
+            (text.replace("https", "http"), ":4"),
+        ] {
+            let finding = load("", &text).unwrap_err();
+            assert!(
+                finding.subject.ends_with(line),
+                "{} {}",
+                finding.subject,
+                finding.message
+            );
+        }
+        assert!(load("lockdown = true\n", &text).is_err());
     }
 
     #[test]

@@ -29,6 +29,17 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) managers: std::collections::BTreeMap<String, RawManager>,
     pub(super) lockdown: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) artifacts: Vec<RawArtifact>,
+}
+
+/// One `[[artifacts]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawArtifact {
+    pub(super) file: Spanned<String>,
+    pub(super) sha256: Spanned<String>,
+    pub(super) url: Option<Spanned<String>>,
 }
 
 /// One `[[repositories]]` table.

@@ -3,12 +3,26 @@
 //! Apart from the managers, because several managers share a protocol. The proxy sees only
 //! [`Protocol`]; adding one is a folder and a line in [`ALL`]. Nothing here does I/O.
 
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
 use http::Method;
 use url::Url;
 
+use crate::model::Digest;
+use crate::model::Examined;
 use crate::model::Expected;
+use crate::model::Finding;
 
+mod inspector;
 pub mod npm;
+mod placing;
+pub mod pypi;
+
+pub use inspector::Inspector;
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +40,8 @@ pub enum Class {
         name: String,
         /// Version, if the address names it.
         version: Option<String>,
+        /// File name, where a version has several.
+        file: Option<String>,
     },
     /// An advisory query that carries the dependency list (POST).
     Audit,
@@ -40,6 +56,113 @@ pub enum ProtocolError {
     /// Not the document that the address promises.
     #[error("malformed index document: {0}")]
     Malformed(String),
+}
+
+/// An index document as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// The package that was asked for.
+    pub name: &'a str,
+    /// Where the document came from, redirects followed.
+    pub url: &'a Url,
+    /// Its `Content-Type`.
+    pub kind: Option<&'a str>,
+    /// The document.
+    pub body: &'a [u8],
+}
+
+/// What an index document says, and what of it may be given out.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// The digests that it names.
+    pub expected: Vec<Expected>,
+    /// What the manager is given in its place: less than it said, never more.
+    pub rewritten: Option<Rewritten>,
+    /// What was left out, and what that means.
+    pub findings: Vec<Finding>,
+    /// Addresses of the same package in other repositories that this one says it follows.
+    pub tracks: Vec<Url>,
+    /// Addresses that the package's owner says are the same package.
+    pub alternates: Vec<Url>,
+}
+
+/// An index document that v4run wrote.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// Its `Content-Type`.
+    pub kind: &'static str,
+    /// The document.
+    pub body: Bytes,
+}
+
+/// Content that can be read at any position.
+pub trait ReadAt {
+    /// Reads at a position; zero at the end only.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Length in bytes.
+    fn size(&self) -> io::Result<u64>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..));
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        Ok(count)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+/// An artifact that is to be looked into. Name and version are what the statements about it say.
+#[derive(Clone, Copy, Debug)]
+pub struct Artifact<'a> {
+    /// Package name, when it is known.
+    pub name: Option<&'a str>,
+    /// Package version, when it is known.
+    pub version: Option<&'a str>,
+    /// File name.
+    pub file: &'a str,
+}
+
+/// A file that an artifact puts into the install tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The format's word for the kind of file; a key of [`crate::model::Layout::places`].
+    pub kind: &'static str,
+    /// Path below the directory of that kind.
+    pub path: String,
+    /// Digest, where the content is fixed.
+    pub digest: Option<Digest>,
+}
+
+/// What a look into an artifact found. It depends on the bytes and the file name only.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// Normalized name of the package.
+    pub name: String,
+    /// What it puts where.
+    pub placed: Vec<Placed>,
+    /// What is in it, for the record.
+    pub examined: Examined,
+    /// What is worth a line.
+    pub findings: Vec<Finding>,
 }
 
 /// A registry protocol.
@@ -60,12 +183,39 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// header is no way out for anything else.
     fn accept(&self, asked: &str) -> &'static str;
 
-    /// The digests that an index document names. `url` is where the document came from.
-    fn expectations(&self, url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError>;
+    /// Reads an index document.
+    fn index(&self, document: &Document<'_>) -> Result<Index, ProtocolError>;
+
+    /// The form of a version under which two spellings of one version are equal.
+    fn same_version<'a>(&self, version: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(version)
+    }
+
+    /// Whether a file of a version only describes another one: then it is verified and given out,
+    /// and is no artifact of its own.
+    fn describes(&self, _file: &str) -> bool {
+        false
+    }
+
+    /// Where a repository has the index of a package, if one name may come from any repository of
+    /// a run. `None` where each name has one repository by the manager's configuration.
+    fn index_address(&self, _base: &Url, _name: &str) -> Option<Url> {
+        None
+    }
+
+    /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the
+    /// format has nothing to look for.
+    fn inspect(
+        &self,
+        _artifact: &Artifact<'_>,
+        _content: &dyn ReadAt,
+    ) -> Result<Option<Inspection>, Box<Finding>> {
+        Ok(None)
+    }
 }
 
 /// All protocols.
-pub const ALL: &[&dyn Protocol] = &[&npm::Npm];
+pub const ALL: &[&dyn Protocol] = &[&npm::Npm, &pypi::Pypi];
 
 /// The protocol of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Protocol> {

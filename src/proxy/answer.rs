@@ -60,6 +60,17 @@ impl Answer {
         }
     }
 
+    /// An index document that v4run wrote: the repository's validators do not hold for it.
+    pub(super) fn rewritten(kind: &'static str, body: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Self {
+            status: StatusCode::OK,
+            headers,
+            content: Content::Memory(Arc::new([body])),
+        }
+    }
+
     /// Verified bytes.
     pub(super) fn artifact(content: Content) -> Self {
         let mut headers = HeaderMap::new();

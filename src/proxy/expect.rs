@@ -2,9 +2,10 @@
 //!
 //! Statements come from the plan (lockfile, policy) and from every index document that passed in
 //! this run. They only add up: a later statement never replaces an earlier one, and where two of
-//! them disagree about one version, that version is refused. An index of a large tree names tens
+//! them disagree about one file, that file is refused. An index of a large tree names tens
 //! of thousands of versions of which a few are asked for, so statements are kept small.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,14 +18,28 @@ use crate::model::Expected;
 use crate::model::Finding;
 use crate::model::Integrity;
 use crate::model::redact_url;
+use crate::protocol::Protocol;
 
-/// What an artifact must satisfy, all statements about it taken together.
-#[derive(Clone, Debug)]
-pub(super) struct Promise {
+/// Which artifact: package, version and, where a version has several, file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
     /// Package name.
     pub(super) name: String,
     /// Package version.
     pub(super) version: String,
+    /// File name.
+    pub(super) file: Option<String>,
+}
+
+/// What an artifact must satisfy, all statements about it taken together.
+#[derive(Clone, Debug)]
+pub(super) struct Promise {
+    /// Which artifact.
+    pub(super) named: Named,
+    /// The repository whose index named it, if one did.
+    pub(super) repository: Option<Arc<str>>,
+    /// Whether it only describes another file.
+    pub(super) describes: bool,
     /// Every strong statement, best anchor first. Never empty.
     pub(super) integrities: Vec<Integrity>,
     /// The best anchor among them.
@@ -34,8 +49,11 @@ pub(super) struct Promise {
 }
 
 /// The statements of a run.
-#[derive(Debug, Default)]
-pub(super) struct Expectations(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Expectations {
+    protocol: &'static dyn Protocol,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -52,17 +70,31 @@ struct State {
 struct Statement {
     name: Arc<str>,
     version: Box<str>,
+    /// The form of the version that is compared, where it is another.
+    same: Option<Box<str>>,
+    file: Option<Box<str>>,
     url: Option<Box<str>>,
     integrity: Option<Integrity>,
     anchor: Anchor,
     stated_in: Arc<str>,
+    repository: Option<Arc<str>>,
     same_url: Option<u32>,
     same_version: Option<u32>,
 }
 
 impl Expectations {
-    /// Adds statements. Those that say what is known already are dropped.
-    pub(super) fn add(&self, expected: Vec<Expected>) {
+    /// None yet. The protocol says which versions are equal.
+    pub(super) fn new(protocol: &'static dyn Protocol) -> Self {
+        Self {
+            protocol,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Adds statements, those of an index with its repository. Those that say what is known already
+    /// are dropped.
+    pub(super) fn add(&self, expected: Vec<Expected>, repository: Option<&str>) {
+        let repository: Option<Arc<str>> = repository.map(Into::into);
         let mut state = self.state();
         // Statements of one document share name and place.
         let (mut name, mut stated_in): (Arc<str>, Arc<str>) = ("".into(), "".into());
@@ -73,13 +105,20 @@ impl Expectations {
             if *stated_in != *one.stated_in {
                 stated_in = one.stated_in.into();
             }
+            let same = match self.protocol.same_version(&one.version) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(same) => Some(same.into()),
+            };
             state.add(Statement {
                 name: Arc::clone(&name),
                 version: one.version.into(),
+                same,
+                file: one.file.map(Into::into),
                 url: one.url.as_ref().map(|url| url.as_str().into()),
                 integrity: one.integrity,
                 anchor: one.anchor,
                 stated_in: Arc::clone(&stated_in),
+                repository: repository.clone(),
                 same_url: None,
                 same_version: None,
             });
@@ -87,7 +126,9 @@ impl Expectations {
     }
 
     /// The first of these statements that contradicts one from before the start: then the lockfile
-    /// or the repository was changed, and nothing of that index is to be believed.
+    /// or the repository was changed, and nothing of that index is to be believed. Compared are
+    /// statements about the same file: one about all files of a version is not broken by an index
+    /// that lists more of them, and is judged with the file that is asked for.
     pub(super) fn conflict(&self, expected: &[Expected]) -> Option<Finding> {
         let state = self.state();
         expected.iter().find_map(|one| {
@@ -95,9 +136,11 @@ impl Expectations {
                 .integrity
                 .as_ref()
                 .filter(|i| i.algorithm().is_strong())?;
+            let version = self.protocol.same_version(&one.version);
             state
-                .of(&one.name, &one.version)
+                .of(&one.name, &version)
                 .filter(|statement| statement.anchor != Anchor::Index)
+                .filter(|statement| statement.file.as_deref() == one.file.as_deref())
                 .find_map(|statement| {
                     let also = statement
                         .strong()
@@ -114,40 +157,50 @@ impl Expectations {
         self.state().hosts.contains(&(host.to_owned(), port))
     }
 
-    /// Name and version of what a statement names at exactly that address, if its digest suffices.
-    pub(super) fn at(&self, url: &Url) -> Option<(String, String)> {
+    /// What a statement names at exactly that address, if its digest suffices.
+    pub(super) fn at(&self, url: &Url) -> Option<Named> {
         let state = self.state();
         state
             .at(url.as_str())
             .find(|statement| statement.strong().is_some())
-            .map(|statement| (statement.name.to_string(), statement.version.to_string()))
+            .map(Statement::named)
     }
 
-    /// Everything that is promised about the artifact at `url`: by address, and by each name and
-    /// version that the address or a statement about it gives.
-    pub(super) fn promise(
-        &self,
-        url: &Url,
-        named: Option<(&str, &str)>,
-    ) -> Result<Promise, Finding> {
+    /// Everything that is promised about the artifact at `url`: by address, and by each identity
+    /// that the address or a statement about it gives.
+    pub(super) fn promise(&self, url: &Url, named: Option<&Named>) -> Result<Promise, Finding> {
         let state = self.state();
         let mut found: Vec<&Statement> = state.at(url.as_str()).collect();
-        let mut identities: Vec<(&str, &str)> = found
-            .iter()
-            .map(|statement| (&*statement.name, &*statement.version))
-            .collect();
-        identities.extend(named);
+        let mut identities: Vec<Named> = found.iter().map(|one| one.named()).collect();
+        identities.extend(named.cloned());
         identities.sort_unstable();
         identities.dedup();
-        for (name, version) in &identities {
-            found.extend(state.of(name, version));
+        for identity in &identities {
+            let version = self.protocol.same_version(&identity.version);
+            let about = state.of(&identity.name, &version);
+            found.extend(about.filter(|statement| self.speaks_of(statement, identity)));
         }
         found.sort_by_key(|statement| statement.anchor);
-        judge(url, &found, named.or(identities.first().copied()))
+        let named = named.or(identities.first());
+        let describes = named.is_some_and(|named| self.describes(named));
+        judge(url, &found, named, describes)
+    }
+
+    /// A statement without a file speaks of every file of the version that is an artifact.
+    fn speaks_of(&self, statement: &Statement, named: &Named) -> bool {
+        match &statement.file {
+            None => !self.describes(named),
+            Some(file) => named.file.as_deref() == Some(&**file),
+        }
+    }
+
+    fn describes(&self, named: &Named) -> bool {
+        let file = named.file.as_deref();
+        file.is_some_and(|file| self.protocol.describes(file))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,9 +211,23 @@ impl Statement {
             .filter(|integrity| integrity.algorithm().is_strong())
     }
 
+    fn named(&self) -> Named {
+        Named {
+            name: self.name.to_string(),
+            version: self.version.to_string(),
+            file: self.file.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// The version as it is compared.
+    fn same(&self) -> &str {
+        self.same.as_deref().unwrap_or(&self.version)
+    }
+
     fn says_what(&self, other: &Self) -> bool {
         self.name == other.name
             && self.version == other.version
+            && self.file == other.file
             && self.url == other.url
             && self.integrity == other.integrity
             && self.anchor == other.anchor
@@ -170,7 +237,7 @@ impl Statement {
 impl State {
     fn add(&mut self, mut statement: Statement) {
         let known = self
-            .of(&statement.name, &statement.version)
+            .of(&statement.name, statement.same())
             .any(|existing| existing.says_what(&statement));
         let Ok(index) = u32::try_from(self.statements.len()) else {
             return;
@@ -178,7 +245,7 @@ impl State {
         if known {
             return;
         }
-        let version = self.hash((&*statement.name, &*statement.version));
+        let version = self.hash((&*statement.name, statement.same()));
         statement.same_version = self.by_version.insert(version, index);
         if let Some(url) = &statement.url {
             let key = self.hash(&**url);
@@ -210,12 +277,16 @@ impl State {
         .filter(move |statement| statement.url.as_deref() == Some(url))
     }
 
-    fn of<'a>(&'a self, name: &'a str, version: &'a str) -> impl Iterator<Item = &'a Statement> {
+    fn of<'a, 'b>(
+        &'a self,
+        name: &'b str,
+        version: &'b str,
+    ) -> impl Iterator<Item = &'a Statement> + use<'a, 'b> {
         self.chain(
             self.by_version.get(&self.hash((name, version))).copied(),
             |statement| statement.same_version,
         )
-        .filter(move |statement| &*statement.name == name && &*statement.version == version)
+        .filter(move |statement| &*statement.name == name && statement.same() == version)
     }
 
     fn chain<'a>(
@@ -237,17 +308,18 @@ impl State {
 fn judge(
     url: &Url,
     found: &[&Statement],
-    identity: Option<(&str, &str)>,
+    named: Option<&Named>,
+    describes: bool,
 ) -> Result<Promise, Finding> {
-    let subject = match identity {
-        Some((name, version)) => format!("{name}@{version}"),
+    let subject = match named {
+        Some(named) => format!("{}@{}", named.name, named.version),
         None => redact_url(url),
     };
     let strong: Vec<(&Statement, &Integrity)> = found
         .iter()
         .filter_map(|statement| statement.strong().map(|integrity| (*statement, integrity)))
         .collect();
-    let Some(((best, _), (name, version))) = strong.first().copied().zip(identity) else {
+    let Some(((best, _), named)) = strong.first().copied().zip(named) else {
         let weak = found.iter().find_map(|statement| {
             statement
                 .integrity
@@ -295,13 +367,28 @@ fn judge(
             stated.push(place);
         }
     }
+    narrow(&mut integrities);
     Ok(Promise {
-        name: name.to_owned(),
-        version: version.to_owned(),
+        named: named.clone(),
+        repository: found.iter().find_map(|one| one.repository.clone()),
+        describes,
         integrities,
         anchor: best.anchor,
         stated: stated.join(", "),
     })
+}
+
+/// Drops alternatives that a statement with one digest decides: whoever looks for the content by its
+/// digest then looks for the right one.
+fn narrow(integrities: &mut Vec<Integrity>) {
+    let single = |integrity: &Integrity| integrity.deciding().count() == 1;
+    let decided: Vec<Integrity> = integrities.iter().filter(|i| single(i)).cloned().collect();
+    integrities.retain(|integrity| {
+        single(integrity)
+            || !decided
+                .iter()
+                .any(|one| one.algorithm() == integrity.algorithm() && one.agrees_with(integrity))
+    });
 }
 
 fn conflict(subject: String, one: (&Integrity, &str), other: (&Integrity, &str)) -> Finding {
@@ -317,6 +404,8 @@ mod tests {
     use super::*;
     use crate::model::Algorithm;
     use crate::model::Digest;
+    use crate::protocol::npm::Npm;
+    use crate::protocol::pypi::Pypi;
 
     const URL: &str = "https://registry.invalid/left/-/left-1.0.0.tgz";
 
@@ -341,11 +430,16 @@ mod tests {
     }
 
     fn ask(statements: Vec<Expected>) -> Result<Promise, Code> {
-        let expectations = Expectations::default();
-        expectations.add(statements);
+        let expectations = Expectations::new(&Npm);
+        expectations.add(statements, None);
         let url = Url::parse(URL).unwrap();
+        let named = Named {
+            name: "left".into(),
+            version: "1.0.0".into(),
+            file: None,
+        };
         expectations
-            .promise(&url, Some(("left", "1.0.0")))
+            .promise(&url, Some(&named))
             .map_err(|finding| finding.code)
     }
 
@@ -388,16 +482,22 @@ mod tests {
 
     #[test]
     fn an_address_that_a_statement_gives_is_enough() {
-        let expectations = Expectations::default();
+        let expectations = Expectations::new(&Npm);
         let elsewhere = "https://files.invalid:8443/x";
-        expectations.add(vec![
-            stated(Anchor::Lockfile, Some(elsewhere), sha512(1)),
-            stated(Anchor::Lockfile, Some("http://clear.invalid/x"), sha512(1)),
-            stated(Anchor::Lockfile, Some("https://weak.invalid/x"), None),
-        ]);
+        expectations.add(
+            vec![
+                stated(Anchor::Lockfile, Some(elsewhere), sha512(1)),
+                stated(Anchor::Lockfile, Some("http://clear.invalid/x"), sha512(1)),
+                stated(Anchor::Lockfile, Some("https://weak.invalid/x"), None),
+            ],
+            None,
+        );
         let url = Url::parse(elsewhere).unwrap();
-        assert_eq!(expectations.at(&url).unwrap().0, "left");
-        assert_eq!(expectations.promise(&url, None).unwrap().version, "1.0.0");
+        assert_eq!(expectations.at(&url).unwrap().name, "left");
+        assert_eq!(
+            expectations.promise(&url, None).unwrap().named.version,
+            "1.0.0"
+        );
         assert!(expectations.names_host("files.invalid", 8443));
         for (host, port) in [
             ("files.invalid", 443),
@@ -416,10 +516,93 @@ mod tests {
 
     #[test]
     fn equal_statements_are_kept_once() {
-        let expectations = Expectations::default();
+        let expectations = Expectations::new(&Npm);
         for _ in 0..3 {
-            expectations.add(vec![stated(Anchor::Index, Some(URL), sha512(1))]);
+            expectations.add(vec![stated(Anchor::Index, Some(URL), sha512(1))], None);
         }
         assert_eq!(expectations.state().statements.len(), 1);
+    }
+
+    fn of_file(file: Option<&str>, anchor: Anchor, digests: &[u8]) -> Expected {
+        let text: Vec<String> = digests
+            .iter()
+            .map(|byte| integrity(Algorithm::Sha256, *byte).to_string())
+            .collect();
+        let url = file.map(|file| format!("https://files.invalid/{file}"));
+        Expected {
+            file: file.map(str::to_owned),
+            integrity: Some(Integrity::parse(&text.join(" ")).unwrap()),
+            ..stated(anchor, url.as_deref(), None)
+        }
+    }
+
+    fn ask_file(statements: Vec<Expected>, file: &str) -> Result<Promise, Code> {
+        let expectations = Expectations::new(&Pypi);
+        assert_eq!(expectations.conflict(&statements), None);
+        let (locked, indexed) = statements
+            .into_iter()
+            .partition(|one| one.anchor != Anchor::Index);
+        expectations.add(locked, None);
+        assert_eq!(expectations.conflict(&indexed), None);
+        expectations.add(indexed, Some("default"));
+        let url = Url::parse(&format!("https://files.invalid/{file}")).unwrap();
+        expectations
+            .promise(&url, None)
+            .map_err(|finding| finding.code)
+    }
+
+    #[test]
+    fn a_statement_without_a_file_holds_for_every_file() {
+        let pages = || {
+            vec![
+                of_file(Some("a.whl"), Anchor::Index, &[1]),
+                of_file(Some("b.whl"), Anchor::Index, &[2]),
+                of_file(Some("a.whl.metadata"), Anchor::Index, &[7]),
+                of_file(None, Anchor::Lockfile, &[1, 3]),
+            ]
+        };
+        let promise = ask_file(pages(), "a.whl").unwrap();
+        assert_eq!(promise.anchor, Anchor::Lockfile);
+        assert_eq!(promise.named.file.as_deref(), Some("a.whl"));
+        assert_eq!(promise.repository.as_deref(), Some("default"));
+        // The one digest of the index is among those of the lock and decides alone.
+        assert_eq!(promise.integrities.len(), 1);
+        assert_eq!(
+            ask_file(pages(), "b.whl").unwrap_err(),
+            Code::AnchorConflict
+        );
+        let companion = ask_file(pages(), "a.whl.metadata").unwrap();
+        assert!(companion.describes);
+        assert_eq!(companion.anchor, Anchor::Index);
+        assert_eq!(
+            ask_file(pages(), "c.whl").unwrap_err(),
+            Code::IntegrityMissing
+        );
+    }
+
+    #[test]
+    fn statements_about_files_do_not_mix() {
+        let expectations = Expectations::new(&Pypi);
+        expectations.add(vec![of_file(Some("a.whl"), Anchor::Lockfile, &[1])], None);
+        let other = of_file(Some("b.whl"), Anchor::Index, &[2]);
+        assert_eq!(expectations.conflict(&[other]), None);
+        let same = of_file(Some("a.whl"), Anchor::Index, &[2]);
+        assert_eq!(
+            expectations.conflict(&[same]).unwrap().code,
+            Code::AnchorConflict
+        );
+    }
+
+    #[test]
+    fn spellings_of_one_version_are_one() {
+        let short = Expected {
+            version: "1".into(),
+            ..of_file(None, Anchor::Lockfile, &[1])
+        };
+        let promise = ask_file(
+            vec![short, of_file(Some("a.whl"), Anchor::Index, &[2])],
+            "a.whl",
+        );
+        assert_eq!(promise.unwrap_err(), Code::AnchorConflict);
     }
 }

@@ -13,10 +13,12 @@
 //! and what happened goes out as events.
 
 mod answer;
+mod artifact;
 mod authority;
 mod events;
 mod expect;
 mod gzip;
+mod index;
 mod limits;
 mod merge;
 mod pipeline;
@@ -41,6 +43,7 @@ use tokio::time::{sleep, timeout};
 use self::authority::{Authority, AuthorityError};
 use self::events::Events;
 use self::expect::Expectations;
+use self::index::Belonging;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -49,6 +52,7 @@ use self::upstream::{Connector, Forward, ForwardError, Upstream};
 use crate::model::Event;
 use crate::model::Network;
 use crate::protocol;
+use crate::protocol::Inspector;
 use crate::store::Blobs;
 use crate::store::Directory;
 use crate::store::Ledger;
@@ -186,8 +190,8 @@ fn set_up(
         .map_err(ProxyError::Forward)?;
 
     let repositories = Repositories::new(network.repositories);
-    let expectations = Expectations::default();
-    expectations.add(network.expected);
+    let expectations = Expectations::new(protocol);
+    expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
         forward,
@@ -208,6 +212,8 @@ fn set_up(
         events: events.clone(),
         audit: network.audit,
         under_way: Merge::default(),
+        belonging: Belonging::new(network.pins),
+        inspector: Inspector::new(protocol, network.layout),
     };
     Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
 }

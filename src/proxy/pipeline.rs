@@ -1,11 +1,9 @@
 //! From a request to its answer, in named phases.
 //!
-//! classify → expected digest → merge → store → fetch → hash → compare → keep → ledger → answer.
-//! Called by the tunnel with an address that has one reading. The body of an artifact reaches the
-//! manager only as [`crate::verify::Verified`] content; an index document passes unchanged, after
-//! the digests that it names were read. Whatever no phase knows is refused.
-
-use std::io;
+//! classify → expected digest → merge → store → fetch → hash → compare → keep → ledger → look into
+//! → answer. Called by the tunnel with an address that has one reading. The phases of
+//! [artifacts](super::artifact) and [index documents](super::index) stand apart; here is what
+//! chooses between them and what both need. Whatever no phase knows is refused.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
@@ -18,8 +16,9 @@ use url::Url;
 use super::answer::Answer;
 use super::chain;
 use super::events::Events;
-use super::expect::{Expectations, Promise};
+use super::expect::{Expectations, Named};
 use super::gzip::{self, GzipError};
+use super::index::Belonging;
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
@@ -27,21 +26,12 @@ use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
 use crate::model::Code;
 use crate::model::Event;
 use crate::model::Finding;
-use crate::model::Released;
-use crate::model::Source;
 use crate::model::redact_url;
 use crate::protocol::Class;
+use crate::protocol::Inspector;
 use crate::protocol::Protocol;
 use crate::store::Blobs;
-use crate::store::Content;
-use crate::store::FirstSeen;
-use crate::store::Item;
 use crate::store::Ledger;
-use crate::store::Spool;
-use crate::store::StoreError;
-use crate::verify::Digests;
-use crate::verify::Hashing;
-use crate::verify::Mismatch;
 
 /// Everything that the phases need.
 #[derive(Debug)]
@@ -55,6 +45,8 @@ pub(super) struct Pipeline {
     pub(super) events: Events,
     pub(super) audit: bool,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
+    pub(super) belonging: Belonging,
+    pub(super) inspector: Inspector,
 }
 
 /// What a request turned out to be.
@@ -62,7 +54,7 @@ pub(super) struct Pipeline {
 enum Task {
     Index(String),
     Metadata,
-    Artifact(Option<(String, String)>),
+    Artifact(Option<Named>),
     Audit,
 }
 
@@ -99,7 +91,15 @@ impl Pipeline {
                 // Where the address says whose it is, no index of another package does.
                 let own = self.repositories.of(url).and_then(|repository| {
                     match self.protocol.classify(method, &repository.base, url) {
-                        Class::Artifact { name, version } => Some((name, version?)),
+                        Class::Artifact {
+                            name,
+                            version,
+                            file,
+                        } => Some(Named {
+                            name,
+                            version: version?,
+                            file,
+                        }),
                         Class::Index { .. }
                         | Class::Metadata
                         | Class::Audit
@@ -121,9 +121,15 @@ impl Pipeline {
         match self.protocol.classify(method, &repository.base, url) {
             Class::Index { name } if reads => Ok(Task::Index(name)),
             Class::Metadata if reads => Ok(Task::Metadata),
-            Class::Artifact { name, version } if reads => {
-                Ok(Task::Artifact(version.map(|version| (name, version))))
-            }
+            Class::Artifact {
+                name,
+                version,
+                file,
+            } if reads => Ok(Task::Artifact(version.map(|version| Named {
+                name,
+                version,
+                file,
+            }))),
             Class::Audit => Ok(Task::Audit),
             Class::Refused(reason) => Err(refused(&reason)),
             Class::Index { .. } | Class::Metadata | Class::Artifact { .. } => {
@@ -136,50 +142,9 @@ impl Pipeline {
         match task {
             Task::Index(name) => self.index(&name, url, headers).await,
             Task::Metadata => self.metadata(url, headers).await,
-            Task::Artifact(named) => self.artifact(named, url, headers).await,
+            Task::Artifact(named) => self.artifact(named.as_ref(), url, headers).await,
             Task::Audit => Err(Finding::new(Code::Internal, redact_url(url), "not a read")),
         }
-    }
-
-    async fn index(&self, name: &str, url: &Url, headers: HeaderMap) -> Result<Answer, Finding> {
-        match self
-            .document(url, headers, self.protocol.index_limit())
-            .await?
-        {
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => Ok(self.failed(url, status, &headers, body)),
-            Fetched::Complete { url, headers, body } => {
-                self.learn(name, &url, &body)?;
-                self.served(&url, StatusCode::OK, &body);
-                Ok(Answer::passed(StatusCode::OK, &headers, vec![body]))
-            }
-        }
-    }
-
-    /// Takes the digests that an index document names into the expectations.
-    fn learn(&self, name: &str, url: &Url, body: &[u8]) -> Result<(), Finding> {
-        let malformed = |message: String| {
-            Finding::new(Code::IndexMalformed, redact_url(url), message)
-                .with_hint(Code::IndexMalformed.remedy())
-        };
-        let expected = self
-            .protocol
-            .expectations(url, body)
-            .map_err(|error| malformed(error.to_string()))?;
-        if let Some(other) = expected.iter().find(|expected| expected.name != name) {
-            return Err(malformed(format!(
-                "the index of `{name}` is one of `{}`",
-                other.name
-            )));
-        }
-        if let Some(conflict) = self.expectations.conflict(&expected) {
-            return Err(conflict);
-        }
-        self.expectations.add(expected);
-        Ok(())
     }
 
     async fn metadata(&self, url: &Url, headers: HeaderMap) -> Result<Answer, Finding> {
@@ -193,117 +158,6 @@ impl Pipeline {
                 self.served(&url, StatusCode::OK, &body);
                 Ok(Answer::passed(StatusCode::OK, &headers, vec![body]))
             }
-        }
-    }
-
-    async fn artifact(
-        &self,
-        named: Option<(String, String)>,
-        url: &Url,
-        headers: HeaderMap,
-    ) -> Result<Answer, Finding> {
-        let named = named
-            .as_ref()
-            .map(|(name, version)| (name.as_str(), version.as_str()));
-        let promise = self.expectations.promise(url, named)?;
-        let stored = self
-            .blobs
-            .find(&promise.integrities)
-            .map_err(|error| store(&error))?;
-        let (content, digests, source) = match stored {
-            Some((content, digests)) => (content, digests, Source::Store),
-            None => match self.download(&promise, url, headers).await? {
-                Ok((content, digests)) => (content, digests, Source::Network),
-                Err(failed) => return Ok(failed),
-            },
-        };
-        self.first_seen(&promise, url, &digests)?;
-        self.events.event(Event::Released(Released {
-            repository: self.repository(url),
-            name: promise.name,
-            version: promise.version,
-            url: redact_url(url),
-            size: digests.size,
-            sha256: digests.sha256,
-            sha512: digests.sha512,
-            anchor: promise.anchor,
-            source,
-        }));
-        Ok(Answer::artifact(content))
-    }
-
-    /// Fetches, hashes, compares and keeps. The inner error is the repository's own refusal.
-    async fn download(
-        &self,
-        promise: &Promise,
-        url: &Url,
-        headers: HeaderMap,
-    ) -> Result<Result<(Content, Digests), Answer>, Finding> {
-        let limit = self.protocol.artifact_limit();
-        let start = || {
-            Artifact(Hashing::new(
-                Spool::new(self.blobs.directory()),
-                &promise.integrities,
-            ))
-        };
-        match self.fetch(url, headers, limit, false, start).await? {
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => {
-                let message = format!("the repository answered {status}");
-                self.events.found(&Finding::new(
-                    Code::UpstreamFailed,
-                    redact_url(url),
-                    message,
-                ));
-                Ok(Err(Answer::passed(status, &headers, vec![body])))
-            }
-            Fetched::Complete {
-                url,
-                body: Artifact(hashing),
-                ..
-            } => {
-                let verified = hashing
-                    .finish()
-                    .verify(&promise.integrities)
-                    .map_err(|mismatch| differs(promise, &url, &mismatch))?;
-                let kept = self.blobs.keep(verified, &promise.integrities);
-                kept.map(Ok).map_err(|error| store(&error))
-            }
-        }
-    }
-
-    fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<(), Finding> {
-        let repository = self.repositories.of(url);
-        let origin = match repository {
-            Some(repository) => redact_url(&repository.origin),
-            None => url.origin().ascii_serialization(),
-        };
-        let item = Item {
-            protocol: self.protocol.name(),
-            origin: &origin,
-            name: &promise.name,
-            version: &promise.version,
-            file: url.path().rsplit('/').next().unwrap_or_default(),
-        };
-        match self
-            .ledger
-            .check(item, digests)
-            .map_err(|error| store(&error))?
-        {
-            FirstSeen::New | FirstSeen::Same => Ok(()),
-            FirstSeen::Changed(entry) => Err(Finding::new(
-                Code::DigestChanged,
-                format!("{}@{}", promise.name, promise.version),
-                format!(
-                    "the digest is another than when it was first seen at {} by run {}\n  \
-                     first seen {}\n  now {}",
-                    entry.time, entry.first_seen_by, entry.digest, digests.sha512
-                ),
-            )
-            .with_hint(Code::DigestChanged.remedy())),
         }
     }
 
@@ -353,7 +207,7 @@ impl Pipeline {
     }
 
     /// Fetches a document as a whole, in plain.
-    async fn document(
+    pub(super) async fn document(
         &self,
         url: &Url,
         headers: HeaderMap,
@@ -389,7 +243,7 @@ impl Pipeline {
         Ok(Fetched::Complete { url, headers, body })
     }
 
-    async fn fetch<C: Collect>(
+    pub(super) async fn fetch<C: Collect>(
         &self,
         url: &Url,
         headers: HeaderMap,
@@ -420,7 +274,13 @@ impl Pipeline {
         within || self.expectations.at(target).is_some()
     }
 
-    fn failed(&self, url: &Url, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
+    pub(super) fn failed(
+        &self,
+        url: &Url,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Answer {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let message = format!("the repository answered {status}");
             self.events.found(&Finding::new(
@@ -433,7 +293,7 @@ impl Pipeline {
         Answer::passed(status, headers, vec![body])
     }
 
-    fn served(&self, url: &Url, status: StatusCode, body: &Bytes) {
+    pub(super) fn served(&self, url: &Url, status: StatusCode, body: &Bytes) {
         self.events.event(Event::MetadataServed {
             repository: self.repository(url),
             url: redact_url(url),
@@ -443,23 +303,11 @@ impl Pipeline {
     }
 
     /// The repository's short name; the host for what only an anchor names.
-    fn repository(&self, url: &Url) -> String {
+    pub(super) fn repository(&self, url: &Url) -> String {
         match self.repositories.of(url) {
             Some(repository) => repository.id.clone(),
             None => url.host_str().unwrap_or_default().to_owned(),
         }
-    }
-}
-
-/// One try at an artifact.
-struct Artifact(Hashing<Spool>);
-
-impl Collect for Artifact {
-    fn piece(&mut self, piece: Bytes) -> Result<(), Finding> {
-        self.0.push(piece).map_err(|error: io::Error| {
-            let reason = format!("cannot write to the store: {}", chain(&error));
-            Finding::new(Code::StoreFailed, "store", reason).with_hint(Code::StoreFailed.remedy())
-        })
     }
 }
 
@@ -482,36 +330,4 @@ fn joined(pieces: Vec<Bytes>) -> Bytes {
             whole.freeze()
         }
     }
-}
-
-fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
-    let expected = mismatch
-        .promised
-        .as_ref()
-        .map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    let computed = mismatch
-        .computed
-        .as_ref()
-        .map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    Finding::new(
-        Code::IntegrityMismatch,
-        format!("{}@{}", promise.name, promise.version),
-        format!(
-            "{} sent {} bytes that are not what was promised by {}\n  expected {expected}\n  \
-             computed {computed}",
-            redact_url(url),
-            mismatch.size,
-            promise.stated
-        ),
-    )
-    .with_hint(Code::IntegrityMismatch.remedy())
-}
-
-fn store(error: &StoreError) -> Finding {
-    Finding::new(
-        Code::StoreFailed,
-        "store",
-        format!("cannot write to the store: {}", chain(error)),
-    )
-    .with_hint(Code::StoreFailed.remedy())
 }

@@ -4,7 +4,8 @@
 //! host and port, and a path that begins with the base's. Credentials follow that rule and no
 //! other, so that they never leave their base.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 use url::Url;
@@ -14,22 +15,34 @@ use crate::model::Repository;
 
 /// The repositories of a run; cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Repositories(Arc<[Repository]>);
+pub(super) struct Repositories {
+    all: Arc<[Repository]>,
+    /// Other ports of a configured repository's own host that its index named.
+    beside: Arc<Mutex<HashSet<(String, u16)>>>,
+}
 
 impl Repositories {
     /// Those of the plan.
     pub(super) fn new(repositories: Vec<Repository>) -> Self {
-        Self(repositories.into())
+        Self {
+            all: repositories.into(),
+            beside: Arc::default(),
+        }
     }
 
     /// The base of the default repository.
     pub(super) fn first(&self) -> Option<&Url> {
-        self.0.first().map(|repository| &repository.base)
+        self.all.first().map(|repository| &repository.base)
+    }
+
+    /// All of them, the default one first.
+    pub(super) fn all(&self) -> &[Repository] {
+        &self.all
     }
 
     /// The repository that an address belongs to.
     pub(super) fn of(&self, url: &Url) -> Option<&Repository> {
-        self.0
+        self.all
             .iter()
             .filter(|repository| is_below(&repository.base, url))
             .max_by_key(|repository| repository.base.path().len())
@@ -37,16 +50,34 @@ impl Repositories {
 
     /// Whether a repository lives at that host and port.
     pub(super) fn at_host(&self, host: &str, port: u16) -> bool {
-        self.0
+        self.all
             .iter()
             .any(|repository| lives_at(repository, host, port))
     }
 
-    /// Whether the user configured a repository at that host and port, which may then be internal.
+    /// Whether the user configured a repository at that host and port, which may then be internal,
+    /// or such a repository keeps its files there.
     pub(super) fn may_be_private(&self, host: &str, port: u16) -> bool {
-        self.0
-            .iter()
-            .any(|repository| repository.may_be_private && lives_at(repository, host, port))
+        let configured =
+            |repository: &Repository| repository.may_be_private && lives_at(repository, host, port);
+        self.all.iter().any(configured) || self.beside().contains(&(host.to_owned(), port))
+    }
+
+    /// Notes where the index of a repository says that a file lies. Only a configured repository
+    /// counts, and only its own host: no index opens the network that it stands in.
+    pub(super) fn note(&self, repository: &Repository, file: &Url) {
+        if let (true, Some(host), Some(port)) = (
+            repository.may_be_private && repository.base.host_str() == file.host_str(),
+            file.host_str(),
+            file.port_or_known_default(),
+        ) && !lives_at(repository, host, port)
+        {
+            self.beside().insert((host.to_owned(), port));
+        }
+    }
+
+    fn beside(&self) -> MutexGuard<'_, HashSet<(String, u16)>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The `Authorization` for an address.
@@ -117,6 +148,33 @@ mod tests {
         }
         assert!(repositories.at_host("r.invalid", 443));
         assert!(!repositories.at_host("r.invalid", 80));
+    }
+
+    #[test]
+    fn an_internal_index_may_keep_files_on_another_port_of_its_host() {
+        let internal = Repository {
+            may_be_private: true,
+            ..repository("internal", "https://r.invalid/simple/", None)
+        };
+        let public = repository("public", "https://p.invalid/simple/", None);
+        let repositories = Repositories::new(vec![internal.clone(), public.clone()]);
+        for (by, file) in [
+            (&internal, "https://r.invalid:8443/a.whl"),
+            (&internal, "https://other.invalid/a.whl"),
+            (&public, "https://p.invalid:8443/a.whl"),
+            (&public, "https://r.invalid:9443/a.whl"),
+        ] {
+            repositories.note(by, &url(file));
+        }
+        assert!(repositories.may_be_private("r.invalid", 443));
+        assert!(repositories.may_be_private("r.invalid", 8443));
+        for (host, port) in [
+            ("other.invalid", 443),
+            ("p.invalid", 8443),
+            ("r.invalid", 9443),
+        ] {
+            assert!(!repositories.may_be_private(host, port), "{host}:{port}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Constructed runs for the tests of record and assess. Names are loopback or `.invalid`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
@@ -50,6 +51,7 @@ pub(crate) fn package(name: &str, version: &str, byte: u8) -> InstalledPackage {
         local: false,
         scripts: Vec::new(),
         dependencies: Vec::new(),
+        details: BTreeMap::new(),
     }
 }
 

@@ -193,7 +193,7 @@ impl<'a> Index<'a> {
                 self.notifications += notifications;
                 self.repeated += repeated;
             }
-            Event::Assessed { .. } | Event::Sealed { .. } => {}
+            Event::Examined(_) | Event::Assessed { .. } | Event::Sealed { .. } => {}
         }
     }
 

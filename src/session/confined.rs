@@ -25,6 +25,7 @@ use super::signals::Signals;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Prepared, PrivateDirs};
 use crate::model::{Code, Event, Finding, ProxyMessage};
+use crate::protocol::{self, Inspector};
 use crate::record::Recorder;
 use crate::sandbox;
 use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
@@ -200,6 +201,7 @@ const fn is_the_proxy_s(event: &Event) -> bool {
             | Event::Connected { .. }
             | Event::MetadataServed { .. }
             | Event::Released(_)
+            | Event::Examined(_)
             | Event::Found(_)
             | Event::Counted { .. }
     )
@@ -236,6 +238,8 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
         listener,
         Parts {
             manager: stage.manager,
+            inspector: protocol::by_name(&stage.prepared.network.protocol)
+                .map(|named| Inspector::new(named, stage.prepared.network.layout.clone())),
             process: manager.as_raw(),
             gate: stage.gate,
             files: stage.prepared.files.clone(),

@@ -119,6 +119,7 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
                 .first()
                 .copied()
                 .ok_or_else(|| internal("manager", "none"))?,
+            inspector: None,
             process: launcher.id().as_raw(),
             gate: Gate::new(listener_of_gate, near).map_err(io("gate"))?,
             files: FileGuard {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::assess;
 use crate::diag::{ERROR, ManagerStatus, finding as render};
-use crate::manager::{Installed, Manager, Prepared, PrivateDirs, Project, Request};
+use crate::manager::{Call, Installed, Manager, Prepared, PrivateDirs, Project, Request};
 use crate::model::{Access, Assessment, Code, Event, Finding, Level, Secret, Severity};
 use crate::profile::Policy;
 use crate::record;
@@ -44,6 +44,8 @@ pub struct Options {
     pub level: Option<Level>,
     /// The manager's driver.
     pub manager: &'static dyn Manager,
+    /// The manager as it was named on the command line.
+    pub word: OsString,
     /// The manager's arguments.
     pub arguments: Vec<OsString>,
 }
@@ -151,10 +153,17 @@ impl Run {
     /// What the project's owner would have to reach, if root is to become that user.
     fn needs(&self) -> Needs {
         let home = places::home(&self.environment);
-        let mut needs = Needs::default();
-        needs
-            .read
-            .extend(home.iter().flat_map(|h| [h.join(".npmrc"), h.clone()]));
+        let reach = self.options.manager.reach(&Call {
+            word: &self.options.word,
+            directory: &self.directory,
+            environment: &self.environment,
+            home: home.as_deref(),
+        });
+        let mut needs = Needs {
+            read: reach.read,
+            write: reach.write,
+        };
+        needs.read.extend(home);
         needs.read.extend(self.options.policy.clone());
         needs.write.push(self.directory.clone());
         needs
@@ -192,6 +201,7 @@ impl Run {
         ended.dirs = Some(dirs);
         let start = confined::Start::new(&store, &self.environment)?;
         let request = Request {
+            word: &self.options.word,
             arguments: &self.options.arguments,
             directory: self.directory.clone(),
             environment: &self.environment,
@@ -252,8 +262,12 @@ impl Run {
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         // Digests of the programs are taken beside the run; they cost time and nothing waits for them.
-        let watch =
-            runtime::Watch::start(&prepared.tools, &prepared.launch.rules, prepared.installs);
+        let watch = runtime::Watch::start(
+            &prepared.tools,
+            &prepared.launch.rules,
+            &prepared.files.protected,
+            prepared.installs,
+        );
         let result = start.run(recorder, self.options.manager, prepared, private, ended);
         for event in watch.finish() {
             recorder.send(event);

@@ -3,6 +3,7 @@
 //! The digests are taken by a thread while the run goes on. A program that is not the same file
 //! afterwards (device, inode, size, times) is a violation: nothing in a run may change it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -40,11 +41,17 @@ impl Watch {
     ///
     /// A program below a place that the run may write (`npm install -g npm`) is run from a copy and
     /// may change.
-    pub(super) fn start(tools: &[Tool], rules: &[PathRule], hashes: bool) -> Self {
+    pub(super) fn start(
+        tools: &[Tool],
+        rules: &[PathRule],
+        protected: &[OsString],
+        hashes: bool,
+    ) -> Self {
         let written = |path: &str| {
-            rules
-                .iter()
-                .any(|rule| rule.access == Access::Write && Path::new(path).starts_with(&rule.path))
+            let path = Path::new(path);
+            let mut written = rules.iter().filter(|rule| rule.access == Access::Write);
+            written.any(|rule| path.starts_with(&rule.path))
+                && !protected.iter().any(|root| path.starts_with(root))
         };
         let before = tools
             .iter()
@@ -109,10 +116,10 @@ mod tests {
             path: path.clone(),
             sha256: None,
         };
-        let watch = Watch::start(std::slice::from_ref(&tool), &[], true);
+        let watch = Watch::start(std::slice::from_ref(&tool), &[], &[], true);
         let calm = watch.finish();
         assert!(!calm.iter().any(|event| matches!(event, Event::Found(_))));
-        let watch = Watch::start(&[tool], &[], true);
+        let watch = Watch::start(&[tool], &[], &[], true);
         std::fs::write(&path, "afterwards").unwrap();
         let changed = watch.finish();
         assert!(changed.iter().any(

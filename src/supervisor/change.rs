@@ -1,6 +1,5 @@
 //! Renames, links, removals: Landlock decides them, the supervisor sees and records refusals.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::path::{Named, descriptor, shown};
@@ -34,6 +33,10 @@ impl Supervisor {
             if let Some(outside) = self.leads_outside(&named) {
                 return refused(name, &outside);
             }
+            // A directory that holds something cannot be removed, but it could be moved away.
+            if name.starts_with("rename") && self.holds_protected(&named) {
+                return refused(name, &named.lexical);
+            }
         }
         Answer::GoOn(Continue::LandlockDecides)
     }
@@ -55,10 +58,13 @@ impl Supervisor {
         let straight = self.straight.lock().is_ok_and(|seen| seen.contains(parent));
         if !straight || named.climbs {
             let real = std::fs::canonicalize(parent).ok()?;
-            if !self.is_writable(&real) {
-                return Some(real.join(path.file_name().unwrap_or(OsStr::new(""))));
+            let full = real.join(path.file_name().unwrap_or_default());
+            if !self.is_writable(&full) {
+                return Some(full);
             }
-            if let Ok(mut seen) = self.straight.lock() {
+            // Through a link a protected place has two names: each is looked at anew.
+            let same = self.files.protected.is_empty() || real == *parent;
+            if same && let Ok(mut seen) = self.straight.lock() {
                 seen.insert(parent.to_owned());
             }
         }

@@ -20,6 +20,7 @@ use crate::manager::Manager;
 use crate::model::{Access, Code, Decision, Event, FileGuard, Finding, PathRule};
 use crate::profile::kernel;
 use crate::profile::kernel::{Judge, Verdict};
+use crate::protocol::Inspector;
 use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
@@ -43,6 +44,7 @@ use probes::Probes;
 pub struct Supervisor {
     listener: Listener,
     manager: &'static dyn Manager,
+    inspector: Option<Inspector>,
     /// Process id of the manager.
     process: i32,
     started: AtomicBool,
@@ -105,6 +107,8 @@ impl std::fmt::Debug for Sink {
 pub struct Parts {
     /// The manager's driver, for what an artifact looks like to it.
     pub manager: &'static dyn Manager,
+    /// What artifact files on disk must satisfy beside their digest.
+    pub inspector: Option<Inspector>,
     /// Process id of the manager.
     pub process: i32,
     /// How to reach the proxy.
@@ -136,6 +140,7 @@ impl Supervisor {
         Ok(Self {
             listener,
             manager: parts.manager,
+            inspector: parts.inspector,
             process: parts.process,
             started: AtomicBool::new(false),
             memory: parts.memory,

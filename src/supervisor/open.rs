@@ -19,8 +19,9 @@ use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
 use super::{Answer, Supervisor, Turn};
 use crate::manager::HandOut;
-use crate::model::{Code, Decision, Event, Finding, Integrity};
+use crate::model::{Code, Decision, Digest, Event, Finding, Integrity};
 use crate::profile::kernel;
+use crate::protocol::Artifact;
 use crate::sys::fd;
 use crate::sys::notify::{Continue, Notification};
 use crate::verify::Hashed;
@@ -285,18 +286,40 @@ impl Supervisor {
                 return refuse_file(Code::FileMismatch, subject, message);
             }
         };
+        let (copy, digests) = verified.into_parts();
+        if let Some(finding) = self.objection(path, &copy, promised, &digests.sha256) {
+            return Answer::Refuse(libc::EACCES, finding);
+        }
         self.send(Event::Call {
             call: name.to_owned(),
             subject,
             decision: Decision::Allowed,
             digest: Some(digests.sha256),
         });
-        let (copy, _digests) = verified.into_parts();
         match self.manager.hand_out(&copy) {
             Ok(HandOut::Whole) => self.inject_memory(notification, &copy, flags),
             Ok(HandOut::View(view)) => self.inject_bytes(notification, &view, flags),
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
         }
+    }
+
+    /// What a look into the file finds against it. What the proxy released was looked into there.
+    fn objection(
+        &self,
+        path: &Path,
+        content: &File,
+        promised: Option<&Integrity>,
+        sha256: &Digest,
+    ) -> Option<Box<Finding>> {
+        let inspector = self.inspector.as_ref().filter(|_| promised.is_some())?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let artifact = Artifact {
+            name: None,
+            version: None,
+            file: &file,
+        };
+        let look = inspector.look(&artifact, content, sha256, &mut |event| self.send(event));
+        look.err()
     }
 
     fn promised(&self, path: &Path) -> Option<&Integrity> {

@@ -76,7 +76,29 @@ impl Supervisor {
 
     /// Whether a real path lies below a place that the run may write.
     pub(super) fn is_writable(&self, path: &Path) -> bool {
-        self.writable.iter().any(|root| path.starts_with(root))
+        self.writable.iter().any(|root| path.starts_with(root)) && !self.is_protected(path)
+    }
+
+    /// Whether a path is one that the run must leave alone, or lies below one.
+    fn is_protected(&self, path: &Path) -> bool {
+        let mut protected = self.files.protected.iter();
+        protected.any(|root| path.starts_with(root))
+    }
+
+    /// Whether a path holds one that the run must leave alone, so that it must stay where it is.
+    pub(super) fn holds_protected(&self, named: &Named) -> bool {
+        if self.files.protected.is_empty() {
+            return false;
+        }
+        let real = named.lexical.parent().and_then(|parent| {
+            let real = fs::canonicalize(parent).ok()?;
+            Some(real.join(named.lexical.file_name()?))
+        });
+        let holds = |path: &Path| {
+            let mut protected = self.files.protected.iter();
+            protected.any(|root| Path::new(root).starts_with(path))
+        };
+        holds(&named.lexical) || real.is_some_and(|real| holds(&real))
     }
 
     /// Whether a real path lies below a place that the run may read.

@@ -49,7 +49,8 @@ impl<S: Sink> Hashing<S> {
     pub fn new<'a>(sink: S, promises: impl IntoIterator<Item = &'a Integrity>) -> Self {
         let sha384 = promises
             .into_iter()
-            .any(|promise| promise.algorithm() == Algorithm::Sha384);
+            .flat_map(Integrity::deciding)
+            .any(|digest| digest.algorithm() == Algorithm::Sha384);
         Self {
             sink,
             size: 0,
@@ -196,7 +197,11 @@ impl<C> Hashed<C> {
         let mut compared = false;
         for promise in promises {
             let computed = self.digests.under(promise.algorithm());
-            if !computed.is_some_and(|computed| promise.accepts(computed)) {
+            let kept = promise
+                .deciding()
+                .filter_map(|digest| self.digests.under(digest.algorithm()))
+                .any(|computed| promise.accepts(computed));
+            if !kept {
                 return Err(Mismatch {
                     promised: Some(promise.clone()),
                     computed: computed.cloned(),

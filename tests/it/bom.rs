@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::project::{Project, forest};
+use crate::python::Python;
+use crate::python::wheel::Wheel;
 use crate::registry::Registry;
 use crate::run::Run;
 
@@ -59,5 +61,15 @@ fn the_record_of_a_refusal_is_valid() {
     let project = Project::new(&registry);
     let run = project.v4run(&["npm", "run", "anything"]).run();
     run.exits(126);
+    assert_valid(&run);
+}
+
+#[test]
+fn the_record_of_a_python_install_is_valid() {
+    let registry = Registry::start();
+    Wheel::new("leaf", "1.0.0").publish(&registry);
+    let python = Python::new(&registry);
+    let run = python.v4run(&["install", "leaf"]).run();
+    run.succeeds();
     assert_valid(&run);
 }

@@ -7,18 +7,16 @@
 //! look, never what is trusted.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::MetadataExt as _;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::version;
 use crate::manager::elf::{self, Needs};
+use crate::manager::place;
 use crate::manager::read;
+use crate::manager::version::{choose, installed};
 use crate::model::{Code, Finding};
-
-/// Marks a directory of v4run's own shims.
-const MARKER: &str = ".v4run-shims";
 
 /// npm and the program that runs it. Paths are canonical.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,11 +99,7 @@ impl Search<'_> {
     }
 
     fn path(&self) -> impl Iterator<Item = PathBuf> {
-        let path = self.environment.get(OsStr::new("PATH"));
-        let path = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>());
-        path.unwrap_or_default()
-            .into_iter()
-            .filter(|directory| directory.is_absolute())
+        place::search_path(self.environment)
     }
 
     fn candidate(&self, path: &Path, looked: &mut Vec<String>) -> Option<Candidate> {
@@ -123,7 +117,7 @@ impl Search<'_> {
         if real.is_dir() {
             return self.package(&real, directory, looked);
         }
-        if is_self(&real) || directory.join(MARKER).exists() {
+        if place::is_ours(&real, directory) {
             note("is v4run itself");
             return None;
         }
@@ -183,12 +177,12 @@ impl Search<'_> {
             "tools/image/node",
         ];
         for folder in folders {
-            let installed = version::installed(&root.join(folder));
+            let installed = installed(&root.join(folder), "bin/npm");
             if installed.is_empty() {
                 continue;
             }
             let wanted = version::wanted(self.environment, self.project, self.home, root);
-            let Some(chosen) = version::choose(&wanted, &installed) else {
+            let Some(chosen) = choose(&wanted, &installed) else {
                 let names: Vec<&str> = installed.iter().map(String::as_str).take(20).collect();
                 looked.push(format!(
                     "{}: a version manager with {} ({}) and no choice among them that v4run can read",
@@ -214,7 +208,7 @@ impl Search<'_> {
         let place = self.unsafe_place(directory);
         let why = place.or_else(|| self.unsafe_place(real.parent()?));
         let why = why.or_else(|| (!elf::is_elf(&real)).then_some("is not a program but a script"));
-        let why = why.or_else(|| is_self(&real).then_some("is v4run itself"));
+        let why = why.or_else(|| place::is_ours(&real, directory).then_some("is v4run itself"));
         if let Some(why) = why {
             looked.push(format!("{}: {why}", path.display()));
             return None;
@@ -225,22 +219,13 @@ impl Search<'_> {
     /// Why nothing from a directory may be trusted.
     fn unsafe_place(&self, directory: &Path) -> Option<&'static str> {
         let real = directory.canonicalize().ok()?;
-        let broad = self.project.parent().is_none()
-            || self.home.is_some_and(|home| home.starts_with(self.project));
-        if real.starts_with(self.project) && !broad {
-            return Some("lies inside the project");
+        if let Some(why) = place::inside_project(&real, self.project, self.home) {
+            return Some(why);
         }
         if real.ends_with("node_modules/.bin") {
             return Some("belongs to an install tree");
         }
-        let Ok(data) = real.metadata() else {
-            return Some("cannot be looked at");
-        };
-        let private_group = data.gid() == 0 || data.gid() == data.uid();
-        if data.mode() & 0o002 != 0 || (data.mode() & 0o020 != 0 && !private_group) {
-            return Some("can be written by other users");
-        }
-        None
+        place::open_to_others(&real)
     }
 }
 
@@ -249,12 +234,6 @@ fn manifest(npm: &Path) -> Option<Manifest> {
         .ok()
         .flatten()?;
     Manifest::parse(&bytes).ok()
-}
-
-fn is_self(path: &Path) -> bool {
-    let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
-    let own = identity(Path::new("/proc/self/exe"));
-    own.is_some() && own == identity(path)
 }
 
 fn not_found(what: &str, looked: &[String], pinned: Option<&Path>) -> Finding {

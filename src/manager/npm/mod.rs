@@ -24,7 +24,7 @@ mod subcommand;
 mod tree;
 mod version;
 
-use super::{Installed, Manager, Prepared, Refusal, Request, Snapshot};
+use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
 
 /// npm.
 #[derive(Debug)]
@@ -40,6 +40,14 @@ impl Manager for Npm {
 
     fn profile(&self) -> &'static str {
         PROFILE
+    }
+
+    fn reach(&self, call: &Call<'_>) -> Reach {
+        let files = call.home.map(|home| home.join(".npmrc"));
+        Reach {
+            read: files.into_iter().collect(),
+            write: Vec::new(),
+        }
     }
 
     fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {

@@ -4,7 +4,7 @@
 //! (`node_modules/.package-lock.json`), and the disk. All are untrusted; links are not followed,
 //! and the walk is bounded. What npm ran or fetched is not judged here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -169,6 +169,7 @@ fn package(path: &str, found: &Found, entry: Option<&Entry>, disk: &Disk) -> Ins
         local,
         scripts: scripts(found, local),
         dependencies: dependencies.into_iter().collect(),
+        details: BTreeMap::new(),
         name,
         version,
     }

@@ -13,8 +13,7 @@ mod path;
 use http::Method;
 use url::Url;
 
-use super::{Class, Protocol, ProtocolError};
-use crate::model::Expected;
+use super::{Class, Document, Index, Protocol, ProtocolError};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -56,7 +55,10 @@ impl Protocol for Npm {
         }
     }
 
-    fn expectations(&self, url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError> {
-        packument::expectations(url, body)
+    fn index(&self, document: &Document<'_>) -> Result<Index, ProtocolError> {
+        Ok(Index {
+            expected: packument::expectations(document.url, document.body)?,
+            ..Index::default()
+        })
     }
 }

@@ -150,7 +150,11 @@ fn artifact(name: String, file: &str) -> Result<Class, &'static str> {
         .and_then(|rest| rest.strip_prefix('-'))
         .filter(|version| version.starts_with(|first: char| first.is_ascii_digit()))
         .map(|version| version.replace("%2B", "+").replace("%2b", "+"));
-    Ok(Class::Artifact { name, version })
+    Ok(Class::Artifact {
+        name,
+        version,
+        file: None,
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +183,7 @@ mod tests {
         Class::Artifact {
             name: name.to_owned(),
             version: version.map(str::to_owned),
+            file: None,
         }
     }
 

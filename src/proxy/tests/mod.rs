@@ -10,6 +10,7 @@ mod artifacts;
 mod client;
 mod indexes;
 mod network;
+mod python;
 mod registry;
 mod run;
 mod tunnels;

@@ -20,6 +20,7 @@ use crate::model::Event;
 use crate::model::Expected;
 use crate::model::Finding;
 use crate::model::Integrity;
+use crate::model::Layout;
 use crate::model::Network;
 use crate::model::ProxyMessage;
 use crate::model::Released;
@@ -83,6 +84,8 @@ pub(super) fn network(registry: &Registry, store: &Path) -> Network {
         repositories: vec![repository("default", &registry.base())],
         extra_anchors: vec![registry.authority.clone()],
         expected: Vec::new(),
+        pins: Vec::new(),
+        layout: Layout::default(),
         audit: false,
         upstream_proxy: None,
         no_proxy: String::new(),

@@ -155,9 +155,15 @@ fn properties(
         found.insert(("v4run:repository", released.repository.clone()));
         found.insert(("v4run:anchor", anchor(released.anchor).to_owned()));
     }
+    let details: BTreeSet<(&String, &String)> =
+        places.iter().flat_map(|package| &package.details).collect();
+    let details = details
+        .into_iter()
+        .map(|(name, value)| property(format!("v4run:{name}"), value));
     found
         .into_iter()
         .map(|(name, value)| property(name, value))
+        .chain(details)
         .collect()
 }
 

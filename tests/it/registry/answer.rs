@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Reply;
 use super::package::sri_sha512;
+use super::python;
 use super::{Held, On, Seen, Shared, Statement, What};
 
 const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
@@ -46,7 +47,10 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
     let scheme = if shared.setup.plain { "http" } else { "https" };
     let base = format!("{scheme}://{host}/");
     match fault {
-        None => Answer::Response(healthy(shared, seen, &route, &base)),
+        None => Answer::Response(
+            python::answer(shared, &seen.path)
+                .unwrap_or_else(|| healthy(shared, seen, &route, &base)),
+        ),
         Some(What::Reset) => Answer::Reset,
         Some(What::Status(code)) => Answer::Response(status(code, "told to refuse")),
         Some(What::Bytes(bytes)) => Answer::Response(

@@ -16,6 +16,7 @@ mod answer;
 pub(crate) mod authority;
 mod body;
 pub(crate) mod package;
+mod python;
 mod selftest;
 mod server;
 
@@ -141,6 +142,7 @@ struct Shared {
     held: Mutex<BTreeMap<String, BTreeMap<String, Held>>>,
     faults: Mutex<VecDeque<Fault>>,
     advisories: Mutex<Value>,
+    python: Mutex<python::Files>,
     log: Mutex<Log>,
     changed: Condvar,
 }
@@ -177,6 +179,7 @@ impl Registry {
             held: Mutex::default(),
             faults: Mutex::default(),
             advisories: Mutex::new(json!({})),
+            python: Mutex::default(),
             log: Mutex::default(),
             changed: Condvar::new(),
         });

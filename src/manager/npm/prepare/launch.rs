@@ -4,6 +4,7 @@
 //! option names, generated configuration and nothing of the caller's environment that the profile
 //! does not name. The only writes are into the run's private directories.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +12,13 @@ use super::Facts;
 use crate::manager::npm::config::Origin;
 use crate::manager::npm::find::Runtime;
 use crate::manager::npm::manifest::PROJECT_HOOKS;
-use crate::manager::npm::plan::{Grounds, Writes};
+use crate::manager::npm::plan::Grounds;
 use crate::manager::npm::{definitions, network, project, tree};
+use crate::manager::rules::Writes;
 use crate::manager::{Prepared, Project, Promotion, Refusal};
-use crate::model::{Code, Event, FileGuard, Finding, Integrity, Launch, Network, Tool, View};
+use crate::model::{
+    Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Tool, View,
+};
 use crate::profile::{Does, Writes as Scope};
 
 impl Facts<'_> {
@@ -74,6 +78,8 @@ impl Facts<'_> {
             repositories: self.places.repositories.clone(),
             extra_anchors: anchors,
             expected: std::mem::take(&mut self.promises.expected),
+            pins: Vec::new(),
+            layout: Layout::default(),
             audit: self.audits(),
             upstream_proxy,
             no_proxy,
@@ -91,6 +97,7 @@ impl Facts<'_> {
             project: self.identity(),
             installs: self.task.installs() && !self.is_dry(),
             locked: !self.global && self.uses_lock(),
+            notes: BTreeMap::new(),
             events: self.events,
         })
     }
@@ -385,6 +392,7 @@ impl Facts<'_> {
         }
         Ok(FileGuard {
             runtime_roots,
+            protected: Vec::new(),
             artifact_names: self.profile.artifacts.names.clone(),
             artifact_magic: magic,
             views,

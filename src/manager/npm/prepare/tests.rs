@@ -103,6 +103,7 @@ impl Layout {
             config: run.join("config"),
         };
         prepare(&Request {
+            word: "npm".as_ref(),
             arguments,
             directory: self.root.join("project"),
             environment: &self.environment,

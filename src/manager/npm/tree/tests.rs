@@ -1,11 +1,12 @@
 //! Install trees on disk, and what is read back from them.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::{inspect, snapshot};
 use crate::manager::{Installed, Prepared, Project, Snapshot};
-use crate::model::{Code, FileGuard, Launch, Network, Secret};
+use crate::model::{Code, FileGuard, Launch, Layout, Network, Secret};
 
 const STRONG: &str = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
 
@@ -58,6 +59,8 @@ impl Tree {
                 repositories: Vec::new(),
                 extra_anchors: Vec::new(),
                 expected: Vec::new(),
+                pins: Vec::new(),
+                layout: Layout::default(),
                 audit: false,
                 upstream_proxy: None,
                 no_proxy: String::new(),
@@ -74,6 +77,7 @@ impl Tree {
                 version: None,
             },
             installs: true,
+            notes: BTreeMap::new(),
             locked: true,
         }
     }

@@ -309,6 +309,7 @@ fn a_home_directory_as_project_is_granted_in_parts() {
     let path = layout.root.join("usr/bin").into_os_string();
     layout.environment.insert("PATH".into(), path);
     let prepared = prepare(&Request {
+        word: "npm".as_ref(),
         arguments: &arguments,
         directory: layout.root.join("project"),
         environment: &layout.environment,

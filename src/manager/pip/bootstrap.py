@@ -1,0 +1,101 @@
+"""Runs pip in the target environment, and nothing else that lies there.
+
+Started by v4run as `python -I -S -B bootstrap.py PLAN`, so that neither `site` nor any `.pth` file,
+`sitecustomize`, `usercustomize`, user site or working directory has been looked at. PLAN is a JSON
+file that v4run made; every value in it is trusted.
+
+pip must see what is installed (`importlib.metadata`, `pkg_resources`), but nothing installed may be
+imported except pip itself: what lies in site-packages may shadow the standard library or be one of
+the modules that pip tries to import (`keyring`, `truststore`, `chardet`, ...). So `sys.path` is what
+the environment's own would be, while imports of top-level modules are looked for in two places
+only: the standard library, and for `pip` the directory of the pip that was chosen.
+"""
+
+import errno
+import json
+import sys
+
+# What pip runs for the text of its User-Agent header and does without when it cannot.
+PROBES = (["lsb_release", "-a"], ["uname", "-rs"], ["rustc", "--version"])
+
+
+def confine_imports(pip):
+    """Puts a finder in the place of the one that searches sys.path."""
+    from importlib.machinery import PathFinder
+
+    library = list(sys.path)
+
+    class Finder:
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            if path is None:
+                path = pip if name == "pip" else library
+            return PathFinder.find_spec(name, path, target)
+
+        @classmethod
+        def find_distributions(cls, *arguments, **options):
+            return PathFinder.find_distributions(*arguments, **options)
+
+        @classmethod
+        def invalidate_caches(cls):
+            PathFinder.invalidate_caches()
+
+    sys.meta_path[:] = [Finder if finder is PathFinder else finder for finder in sys.meta_path]
+
+
+def enter(plan):
+    """Makes this interpreter the environment's: what `site` would do, from the plan alone."""
+    sys.prefix = sys.exec_prefix = plan["prefix"]
+    sys.executable = plan["executable"]
+    sys.argv[:] = [plan["program"]] + plan["arguments"]
+    sys.path.extend(plan["paths"])
+    import site
+
+    site.PREFIXES = [sys.prefix, sys.exec_prefix]
+    site.ENABLE_USER_SITE = plan["user_site_enabled"]
+    site.USER_BASE = plan["user_base"]
+    site.USER_SITE = plan["user_site"]
+
+
+def forgo_probes():
+    """Answers pip's probes as the sandbox would, without a system call that is worth a report.
+
+    Any other start of a program, and any other socket, is tried, refused and reported.
+    """
+    import socket
+    import subprocess
+
+    # urllib3 binds a socket to see whether there is IPv6; v4run's proxy is at an IPv4 address.
+    socket.has_ipv6 = False
+    # pip imports it ahead of an install in case somebody wants a debugger's prompt; it reads the
+    # terminal's database and the user's key bindings.
+    sys.modules["readline"] = None
+
+    start = subprocess.Popen.__init__
+
+    def refuse(self, args, *rest, **options):
+        if not isinstance(args, str) and list(args) in PROBES:
+            raise PermissionError(errno.EACCES, "not started under v4run", args[0])
+        start(self, args, *rest, **options)
+
+    subprocess.Popen.__init__ = refuse
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        plan = json.load(file)
+    confine_imports([plan["pip"]])
+    enter(plan)
+    forgo_probes()
+    from pip._internal.cli.main import main as pip
+
+    status = pip()
+    if plan["echo"] and status in (None, 0):
+        # The user asked for the report on standard output; v4run needs it in a file.
+        with open(plan["echo"], encoding="utf-8") as file:
+            print(file.read())
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

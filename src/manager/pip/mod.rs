@@ -1,0 +1,78 @@
+//! The pip driver: plans a pip run and reads its result back.
+//!
+//! Two halves: `checked` and what makes it read every place that pip takes options from and judge
+//! it by the rules of the profile; the other half finds the environment and plans the launch. pip is
+//! run by its interpreter through v4run's own bootstrap, so that nothing that lies in the environment
+//! runs except pip itself. Nothing here starts a program.
+//! Written for pip 22.2 and newer.
+
+use std::ffi::OsStr;
+
+use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+
+mod argv;
+mod check;
+mod checked;
+mod configuration;
+mod distribution;
+mod find;
+mod gather;
+mod groups;
+mod index;
+mod ini;
+mod inspect;
+mod invocation;
+mod lines;
+mod links;
+mod lock;
+mod netrc;
+mod network;
+mod options;
+mod prepare;
+mod project;
+mod report;
+mod requirement;
+mod settings;
+mod subcommand;
+mod target;
+mod trust;
+mod writes;
+
+pub use lock::write::{Locked, WriteError, write as write_lock};
+
+/// The embedded profile.
+const PROFILE: &str = include_str!("../../../profiles/pip.toml");
+
+/// pip.
+#[derive(Debug)]
+pub struct Pip;
+
+impl Manager for Pip {
+    fn name(&self) -> &'static str {
+        "pip"
+    }
+
+    fn answers_to(&self, word: &OsStr) -> bool {
+        invocation::answers_to(word)
+    }
+
+    fn reach(&self, call: &Call<'_>) -> Reach {
+        prepare::reach(call)
+    }
+
+    fn profile(&self) -> &'static str {
+        PROFILE
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
+        prepare::prepare(request)
+    }
+
+    fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed {
+        inspect::inspect(prepared, before)
+    }
+
+    fn snapshot(&self, prepared: &Prepared) -> Snapshot {
+        inspect::snapshot(prepared)
+    }
+}

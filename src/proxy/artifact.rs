@@ -1,0 +1,247 @@
+//! Artifacts: from what is promised to bytes that may be given out.
+//!
+//! Called by the [pipeline](super::pipeline) for what an address or an anchor says is an artifact.
+//! The body reaches the manager only as [`crate::verify::Verified`] content that was looked into:
+//! digest first, then first-seen ledger, then the form of the content and whose files it would
+//! write. A file that only describes another is held to its digest and is no component.
+
+use std::io;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+use super::answer::Answer;
+use super::chain;
+use super::expect::{Named, Promise};
+use super::pipeline::Pipeline;
+use super::upstream::{Collect, Fetched};
+use crate::model::Code;
+use crate::model::Event;
+use crate::model::Finding;
+use crate::model::Released;
+use crate::model::Source;
+use crate::model::redact_url;
+use crate::protocol::Artifact as Look;
+use crate::protocol::ReadAt;
+use crate::store::Content;
+use crate::store::FirstSeen;
+use crate::store::Item;
+use crate::store::Spool;
+use crate::store::StoreError;
+use crate::verify::Digests;
+use crate::verify::Hashing;
+use crate::verify::Mismatch;
+
+impl Pipeline {
+    pub(super) async fn artifact(
+        &self,
+        named: Option<&Named>,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Answer, Finding> {
+        let promise = self.expectations.promise(url, named)?;
+        let stored = self
+            .blobs
+            .find(&promise.integrities)
+            .map_err(|error| store(&error))?;
+        let (content, digests, source) = match stored {
+            Some((content, digests)) => (content, digests, Source::Store),
+            None => match self.download(&promise, url, headers).await? {
+                Ok((content, digests)) => (content, digests, Source::Network),
+                Err(failed) => return Ok(failed),
+            },
+        };
+        let repository = self.origin(&promise, url);
+        if promise.describes {
+            self.events.event(Event::MetadataServed {
+                repository,
+                url: redact_url(url),
+                status: StatusCode::OK.as_u16(),
+                size: digests.size,
+            });
+            return Ok(Answer::artifact(content));
+        }
+        self.first_seen(&promise, url, &digests)?;
+        self.look_into(&promise.named, url, &content, &digests)?;
+        self.events.event(Event::Released(Released {
+            repository,
+            name: promise.named.name,
+            version: promise.named.version,
+            url: redact_url(url),
+            size: digests.size,
+            sha256: digests.sha256,
+            sha512: digests.sha512,
+            anchor: promise.anchor,
+            source,
+        }));
+        Ok(Answer::artifact(content))
+    }
+
+    /// Whose artifact it is: the repository it lies in, or else the one whose index named it.
+    fn origin(&self, promise: &Promise, url: &Url) -> String {
+        match (self.repositories.of(url), &promise.repository) {
+            (None, Some(repository)) => repository.to_string(),
+            (Some(_), _) | (None, None) => self.repository(url),
+        }
+    }
+
+    /// Fetches, hashes, compares and keeps. The inner error is the repository's own refusal.
+    async fn download(
+        &self,
+        promise: &Promise,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Result<(Content, Digests), Answer>, Finding> {
+        let limit = self.protocol.artifact_limit();
+        let start = || {
+            Artifact(Hashing::new(
+                Spool::new(self.blobs.directory()),
+                &promise.integrities,
+            ))
+        };
+        match self.fetch(url, headers, limit, false, start).await? {
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } => {
+                let message = format!("the repository answered {status}");
+                self.events.found(&Finding::new(
+                    Code::UpstreamFailed,
+                    redact_url(url),
+                    message,
+                ));
+                Ok(Err(Answer::passed(status, &headers, vec![body])))
+            }
+            Fetched::Complete {
+                url,
+                body: Artifact(hashing),
+                ..
+            } => {
+                let verified = hashing
+                    .finish()
+                    .verify(&promise.integrities)
+                    .map_err(|mismatch| differs(promise, &url, &mismatch))?;
+                let kept = self.blobs.keep(verified, &promise.integrities);
+                kept.map(Ok).map_err(|error| store(&error))
+            }
+        }
+    }
+
+    /// It blocks the proxy's one thread while it reads; the manager waits for that very artifact.
+    fn look_into(
+        &self,
+        named: &Named,
+        url: &Url,
+        content: &Content,
+        digests: &Digests,
+    ) -> Result<(), Finding> {
+        let artifact = Look {
+            name: Some(&named.name),
+            version: Some(&named.version),
+            file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
+        };
+        let look = |content: &dyn ReadAt| {
+            self.inspector
+                .look(&artifact, content, &digests.sha256, &mut |event| {
+                    if let Event::Found(finding) = &event {
+                        self.events.found(finding);
+                    } else {
+                        self.events.event(event);
+                    }
+                })
+        };
+        let found = match content {
+            // Content in memory is small.
+            Content::Memory(pieces) => look(&pieces.concat()),
+            Content::File(file, _) => look(file.as_ref()),
+        };
+        found.map_err(|finding| *finding)
+    }
+
+    fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<(), Finding> {
+        let named = &promise.named;
+        let by_index = || {
+            let id = promise.repository.as_deref()?;
+            let mut all = self.repositories.all().iter();
+            all.find(|repository| repository.id == id)
+        };
+        let origin = match self.repositories.of(url).or_else(by_index) {
+            Some(repository) => redact_url(&repository.origin),
+            None => url.origin().ascii_serialization(),
+        };
+        let item = Item {
+            protocol: self.protocol.name(),
+            origin: &origin,
+            name: &named.name,
+            version: &named.version,
+            file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
+        };
+        match self
+            .ledger
+            .check(item, digests)
+            .map_err(|error| store(&error))?
+        {
+            FirstSeen::New | FirstSeen::Same => Ok(()),
+            FirstSeen::Changed(entry) => Err(Finding::new(
+                Code::DigestChanged,
+                format!("{}@{}", named.name, named.version),
+                format!(
+                    "the digest is another than when it was first seen at {} by run {}\n  \
+                     first seen {}\n  now {}",
+                    entry.time, entry.first_seen_by, entry.digest, digests.sha512
+                ),
+            )
+            .with_hint(Code::DigestChanged.remedy())),
+        }
+    }
+}
+
+fn last_segment(url: &Url) -> &str {
+    url.path().rsplit('/').next().unwrap_or_default()
+}
+
+/// One try at an artifact.
+struct Artifact(Hashing<Spool>);
+
+impl Collect for Artifact {
+    fn piece(&mut self, piece: Bytes) -> Result<(), Finding> {
+        self.0.push(piece).map_err(|error: io::Error| {
+            let reason = format!("cannot write to the store: {}", chain(&error));
+            Finding::new(Code::StoreFailed, "store", reason).with_hint(Code::StoreFailed.remedy())
+        })
+    }
+}
+
+fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
+    let expected = mismatch
+        .promised
+        .as_ref()
+        .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let computed = mismatch
+        .computed
+        .as_ref()
+        .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    Finding::new(
+        Code::IntegrityMismatch,
+        format!("{}@{}", promise.named.name, promise.named.version),
+        format!(
+            "{} sent {} bytes that are not what was promised by {}\n  expected {expected}\n  \
+             computed {computed}",
+            redact_url(url),
+            mismatch.size,
+            promise.stated
+        ),
+    )
+    .with_hint(Code::IntegrityMismatch.remedy())
+}
+
+fn store(error: &StoreError) -> Finding {
+    Finding::new(
+        Code::StoreFailed,
+        "store",
+        format!("cannot write to the store: {}", chain(error)),
+    )
+    .with_hint(Code::StoreFailed.remedy())
+}
