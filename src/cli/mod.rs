@@ -21,6 +21,7 @@ mod assess;
 mod doctor;
 mod explain;
 mod hidden;
+mod lock;
 mod profile;
 mod verify;
 
@@ -55,6 +56,8 @@ enum Command {
     Assess(assess::Arguments),
     /// Whether a record is intact.
     Verify(verify::Arguments),
+    /// A lockfile of what a run installed, for pip: pylock.toml.
+    Lock(lock::Arguments),
     /// What a finding code or a control means, and what to do.
     Explain(explain::Arguments),
     /// The built-in profiles.
@@ -92,6 +95,7 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Doctor(doctor) => doctor.run(),
         Command::Assess(assess) => assess.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Lock(lock) => lock.run(),
         Command::Explain(explain) => explain.run(),
         Command::Profile(profile) => profile.run(),
         Command::Manager(words) => {

@@ -10,7 +10,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool};
+use crate::model::{
+    Code, Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool,
+};
 use crate::profile::Policy;
 
 mod elf;
@@ -209,6 +211,13 @@ pub trait Manager: std::fmt::Debug + Sync {
 
     /// What is installed before the start, so that packages left alone can be told from new ones.
     fn snapshot(&self, prepared: &Prepared) -> Snapshot;
+
+    /// A lockfile that states what a run installed, for a manager that does not write one itself.
+    fn lock(&self, _events: &[Event]) -> Result<String, Finding> {
+        let name = self.name();
+        let message = format!("no lock: {name} writes a lockfile of its own");
+        Err(Finding::new(Code::Usage, name, message))
+    }
 
     /// What an opened, verified artifact looks like to the manager. `content` is a private copy.
     fn hand_out(&self, _content: &File) -> io::Result<HandOut> {

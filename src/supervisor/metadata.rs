@@ -2,7 +2,7 @@
 //!
 //! Landlock does not see these calls, so they are decided here alone: the object is opened once,
 //! its real place is checked, and the change is made through that very descriptor. Setuid and
-//! setgid bits are refused.
+//! setgid bits are refused. Owners change only as far as the session itself could change them.
 
 use std::fs::Permissions;
 use std::io;
@@ -12,6 +12,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::geteuid;
 
 use super::change::refused;
 use super::path::{by_descriptor, descriptor, hold_descriptor, real, shown};
@@ -184,7 +185,7 @@ fn apply(held: &OwnedFd, change: &Change) -> io::Result<()> {
     }
     match *change {
         Change::Mode(mode) => std::fs::set_permissions(&path, Permissions::from_mode(mode)),
-        Change::Owner(user, group) => chown(&path, user, group),
+        Change::Owner(user, group) => passed_over(chown(&path, user, group), geteuid().is_root()),
         Change::Times(access, modification) => Ok(utimensat(
             AT_FDCWD,
             &path,
@@ -192,5 +193,29 @@ fn apply(held: &OwnedFd, change: &Change) -> io::Result<()> {
             &modification,
             UtimensatFlags::FollowSymlink,
         )?),
+    }
+}
+
+/// Archives name the owners of the machine that they were made on, and some managers give files to
+/// them when they run as root. Root has no right to do that here: the files stay root's own, as with
+/// managers that pass such owners over, and the manager need not hear of it for each file.
+fn passed_over(result: io::Result<()>, root: bool) -> io::Result<()> {
+    match result {
+        Err(error) if root && error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_is_spared_the_owners_of_archives() {
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert!(passed_over(failed(libc::EPERM), true).is_ok());
+        assert!(passed_over(failed(libc::EPERM), false).is_err());
+        assert!(passed_over(failed(libc::EROFS), true).is_err());
+        assert!(passed_over(Ok(()), false).is_ok());
     }
 }

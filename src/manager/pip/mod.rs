@@ -9,6 +9,7 @@
 use std::ffi::OsStr;
 
 use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+use crate::model::{Code, Event, Finding};
 
 mod argv;
 mod check;
@@ -37,8 +38,6 @@ mod subcommand;
 mod target;
 mod trust;
 mod writes;
-
-pub use lock::write::{Locked, WriteError, write as write_lock};
 
 /// The embedded profile.
 const PROFILE: &str = include_str!("../../../profiles/pip.toml");
@@ -74,5 +73,10 @@ impl Manager for Pip {
 
     fn snapshot(&self, prepared: &Prepared) -> Snapshot {
         inspect::snapshot(prepared)
+    }
+
+    fn lock(&self, events: &[Event]) -> Result<String, Finding> {
+        lock::record::from_events(events)
+            .map_err(|error| Finding::new(Code::Usage, "record", format!("no lock: {error}")))
     }
 }

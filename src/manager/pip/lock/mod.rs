@@ -16,8 +16,9 @@ use crate::model::{Algorithm, Anchor, Code, Digest, Event, Expected, Finding, In
 mod pipfile;
 mod poetry;
 pub(super) mod pylock;
+pub(super) mod record;
 mod uv;
-pub(super) mod write;
+mod write;
 
 /// Locks of large projects have a few megabytes.
 const LIMIT: u64 = 64 << 20;

@@ -10,29 +10,29 @@ use crate::model::python;
 
 /// One released wheel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locked {
+pub(super) struct Locked {
     /// Package name.
-    pub name: String,
+    pub(super) name: String,
     /// Its version.
-    pub version: String,
+    pub(super) version: String,
     /// File name of the wheel.
-    pub file: String,
+    pub(super) file: String,
     /// Where it was fetched, without credentials.
-    pub url: String,
+    pub(super) url: String,
     /// SHA-256, hex.
-    pub sha256: String,
+    pub(super) sha256: String,
     /// Size in bytes.
-    pub size: u64,
+    pub(super) size: u64,
     /// The index that named it, without credentials.
-    pub index: Option<String>,
+    pub(super) index: Option<String>,
     /// Environment marker of its requirement.
-    pub marker: Option<String>,
+    pub(super) marker: Option<String>,
 }
 
 /// Why no lock can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum WriteError {
+pub(in crate::manager::pip) enum WriteError {
     /// There is nothing to lock.
     #[error("the record names no wheel that was released")]
     Empty,
@@ -48,7 +48,7 @@ pub enum WriteError {
 }
 
 /// The lock as text.
-pub fn write(components: &[Locked]) -> Result<String, WriteError> {
+pub(super) fn write(components: &[Locked]) -> Result<String, WriteError> {
     let mut sorted: Vec<&Locked> = components.iter().collect();
     sorted.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
     sorted.dedup();

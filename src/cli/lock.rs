@@ -1,0 +1,60 @@
+//! `v4run lock DIR`: a lockfile from what a run installed, on standard output.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{complain, print};
+use crate::diag;
+use crate::manager;
+use crate::model::{Code, Event, Finding};
+use crate::record;
+
+/// Which record.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A record directory.
+    directory: PathBuf,
+}
+
+impl Arguments {
+    pub(super) fn run(&self) -> u8 {
+        match self.text() {
+            Ok(text) => {
+                print(&text);
+                0
+            }
+            Err(finding) => {
+                complain(&diag::finding(&finding));
+                diag::ERROR
+            }
+        }
+    }
+
+    fn text(&self) -> Result<String, Finding> {
+        let verification = record::verify(&self.directory).map_err(|error| error.finding())?;
+        let refuse = |message: &str| {
+            let subject = self.directory.display().to_string();
+            Finding::new(Code::Usage, subject, format!("no lock: {message}"))
+        };
+        if let Some(check) = verification.checks.iter().find(|check| !check.holds) {
+            let message = format!("the record is not intact: {}: {}", check.name, check.detail);
+            return Err(refuse(&message));
+        }
+        let events = verification.reading.events();
+        let exit = events.iter().find_map(|event| match event {
+            Event::Sealed { exit_code, .. } => Some(*exit_code),
+            _ => None,
+        });
+        if exit != Some(0) {
+            return Err(refuse("the run did not end with 0"));
+        }
+        let name = events.iter().find_map(|event| match event {
+            Event::RunStarted { manager, .. } => Some(manager.as_str()),
+            _ => None,
+        });
+        name.and_then(manager::by_name)
+            .ok_or_else(|| refuse("the record is not one of a known package manager"))?
+            .lock(&events)
+    }
+}
