@@ -42,16 +42,18 @@ impl Arguments {
             return Err(refuse(&message));
         }
         let events = verification.reading.events();
-        let exit = events.iter().find_map(|event| match event {
-            Event::Sealed { exit_code, .. } => Some(*exit_code),
-            _ => None,
-        });
-        if exit != Some(0) {
+        let succeeded = events
+            .iter()
+            .any(|event| matches!(event, Event::Sealed { exit_code: 0, .. }));
+        if !succeeded {
             return Err(refuse("the run did not end with 0"));
         }
-        let name = events.iter().find_map(|event| match event {
-            Event::RunStarted { manager, .. } => Some(manager.as_str()),
-            _ => None,
+        let name = events.first().and_then(|event| {
+            if let Event::RunStarted { manager, .. } = event {
+                Some(manager.as_str())
+            } else {
+                None
+            }
         });
         name.and_then(manager::by_name)
             .ok_or_else(|| refuse("the record is not one of a known package manager"))?

@@ -34,13 +34,12 @@ pub(in crate::manager::pip) fn from_events(events: &[Event]) -> Result<String, L
     let mut installed: Option<Vec<&InstalledPackage>> = None;
     let mut released = Vec::new();
     for event in events {
-        match event {
-            Event::Inspected { .. } => {
-                installed.get_or_insert_default();
-            }
-            Event::Installed(package) => installed.get_or_insert_default().push(package),
-            Event::Released(one) => released.push(one),
-            _ => {}
+        if let Event::Inspected { .. } = event {
+            installed.get_or_insert_default();
+        } else if let Event::Installed(package) = event {
+            installed.get_or_insert_default().push(package);
+        } else if let Event::Released(one) = event {
+            released.push(one);
         }
     }
     if let Some(installed) = installed {
