@@ -54,6 +54,8 @@ fn prepare(socket: &mut UnixStream, parent: i32) -> Result<Failure, Failure> {
     if nix::unistd::getppid().as_raw() != parent {
         return Err(Failure::new("parent", "the session is gone"));
     }
+    // While the session still makes the plan.
+    let filters = seccomp::compile(std::process::id())?;
     let mut line = Vec::new();
     BufReader::new(&*socket)
         .read_until(b'\n', &mut line)
@@ -92,7 +94,6 @@ fn prepare(socket: &mut UnixStream, parent: i32) -> Result<Failure, Failure> {
             c_string(&entry)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let filters = seccomp::compile(std::process::id())?;
 
     nix::sys::prctl::set_no_new_privs().map_err(|e| step("no_new_privs")(&e))?;
     let (landlock_abi, landlock_errata) = filesystem::required(sys::probe::landlock())?;
