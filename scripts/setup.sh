@@ -15,7 +15,7 @@ need npm npm
 case $want in
 test)
   need setpriv util-linux
-  [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+  /usr/bin/python3 -c 'import ensurepip, pip, venv' 2>/dev/null || packages+=(python3 python3-pip python3-venv)
   ;;
 bench)
   need nginx nginx-light

@@ -1,8 +1,8 @@
 //! From the events of a record to the lock of what its run installed.
 //!
 //! Only what v4run released with a verified digest is locked. A package that was there before the
-//! run was never seen as a wheel, so a lock without it would be incomplete, and one with it would
-//! claim a digest that nobody compared: that is refused.
+//! run was never seen as a wheel: where one of the installed packages needs it, a lock without it
+//! would be incomplete, and one with it would claim a digest that nobody compared; that is refused.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::model::{Event, InstalledPackage, Released, python};
 pub(in crate::manager::pip) enum LockRecordError {
     /// Packages that the run found installed.
     #[error(
-        "{0} was installed before the run, so that its wheel was not seen; lock from an install into \
-         a fresh environment"
+        "{0} is needed and was installed before the run, so that its wheel was not seen; lock from an \
+         install into a fresh environment"
     )]
     Retained(String),
     /// Packages on disk that nothing was released for.
@@ -44,8 +44,14 @@ pub(in crate::manager::pip) fn from_events(events: &[Event]) -> Result<String, L
     }
     if let Some(installed) = installed {
         let of = |package: &InstalledPackage| identity(&package.name, &package.version);
-        let fresh: Vec<_> = installed.iter().filter(|package| !package.local).collect();
-        let retained = fresh.iter().find(|package| package.retained);
+        let fresh: Vec<_> = installed
+            .iter()
+            .filter(|package| !package.local && !package.retained)
+            .collect();
+        let needed: BTreeSet<_> = fresh.iter().flat_map(|one| &one.dependencies).collect();
+        let retained = installed
+            .iter()
+            .find(|package| package.retained && needed.contains(&package.path));
         if let Some(package) = retained {
             return Err(LockRecordError::Retained(package.purl.clone()));
         }
