@@ -95,6 +95,7 @@ daemon off; pid {self.home}/pid; error_log {self.home}/error.log; worker_process
 events {{ worker_connections 512; }}
 http {{
   log_format line '$connection $request_method $status $server_protocol'; access_log {self.log} line;
+  types {{ text/html html; }}
   client_body_temp_path {self.home}/t1; proxy_temp_path {self.home}/t2; fastcgi_temp_path {self.home}/t3;
   uwsgi_temp_path {self.home}/t4; scgi_temp_path {self.home}/t5; keepalive_requests 100000; sendfile on;
   server {{ listen 127.0.0.1:{self.port} ssl http2; ssl_certificate {self.home}/cert.pem;

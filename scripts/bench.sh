@@ -5,4 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh bench
 cargo build --release --locked
-exec python3 scripts/bench.py --pairs "${1:-${PAIRS:-15}}"
+pairs=${1:-${PAIRS:-15}}
+python3 scripts/bench.py --pairs "$pairs"
+python3 scripts/bench_pip.py --pairs "$pairs"

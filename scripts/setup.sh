@@ -20,7 +20,7 @@ test)
 bench)
   need nginx nginx-light
   need openssl openssl
-  need python3 python3
+  /usr/bin/python3 -c 'import ensurepip, pip, venv' 2>/dev/null || packages+=(python3 python3-pip python3-venv)
   ;;
 esac
 if ((${#packages[@]})); then
