@@ -165,7 +165,7 @@ pub struct Expected {
     pub stated_in: String,
 }
 
-/// Which repository alone may speak for a name, where a run has several.
+/// Which repository alone may speak for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// Package name in the protocol's normalized form, or the beginning of one with a final `*`.

@@ -33,6 +33,8 @@ pub struct Policy {
     pub lockdown: bool,
     /// Artifacts that may be used although no index names them.
     pub artifacts: Vec<NamedArtifact>,
+    /// Which names belong to which repository.
+    pub pins: Vec<NamePin>,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }
@@ -46,6 +48,21 @@ pub struct NamedArtifact {
     pub url: Option<Url>,
     /// SHA-256 of its bytes.
     pub integrity: crate::model::Integrity,
+    /// File and line, for messages.
+    pub stated_in: String,
+}
+
+/// Names that the policy gives to one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePin {
+    /// The name, or what the names begin with.
+    pub name: String,
+    /// Whether it is a beginning.
+    pub prefix: bool,
+    /// The repository that alone may speak for them: its address, or that of its origin.
+    pub repository: Url,
+    /// Whether the machine's policy says so, which no other moves.
+    pub system: bool,
     /// File and line, for messages.
     pub stated_in: String,
 }

@@ -2,7 +2,8 @@
 //!
 //! Called once at the start of a run, before anything else is read. The machine's policy
 //! (`/etc/v4run/policy.toml`) always counts. A project's `v4run.toml` is reviewed with its code and
-//! may add repositories, but where programs and the store lie is not the project's to say. Under
+//! may add repositories, but where programs and the store lie is not the project's to say, and what
+//! the machine pins to one repository stays there. Under
 //! `lockdown` it may only ask for a higher level. A file named by `--policy` takes the project
 //! file's place and, because the caller named it, may say everything short of a lockdown.
 //! It deliberately does not look at the environment.
@@ -15,8 +16,8 @@ use sha2::Digest as _;
 use toml::Spanned;
 use url::Url;
 
-use super::raw::{self, RawArtifact, RawPolicy};
-use super::{AllowedRepository, NamedArtifact, Policy};
+use super::raw::{self, RawArtifact, RawPin, RawPolicy};
+use super::{AllowedRepository, NamePin, NamedArtifact, Policy};
 use crate::model::{Algorithm, Code, Digest, Finding, Integrity};
 
 /// Name of the project's policy file.
@@ -78,6 +79,12 @@ impl Policy {
                 return Err(file.locked(&artifact.file, "artifacts"));
             }
             self.artifacts.push(file.artifact(artifact)?);
+        }
+        for pin in &raw.pins {
+            if locked {
+                return Err(file.locked(&pin.repository, "pins"));
+            }
+            self.pins.push(file.pin(pin, author)?);
         }
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {
@@ -192,6 +199,29 @@ impl PolicyFile {
             url: raw.url.as_ref().map(|url| self.address(url)).transpose()?,
             integrity: Integrity::of(digest),
             stated_in: self.place(raw.file.span().start),
+        })
+    }
+
+    /// Names that belong to one repository.
+    fn pin(&self, raw: &RawPin, author: Author) -> Result<NamePin, Finding> {
+        let (name, prefix) = match (&raw.name, &raw.prefix) {
+            (Some(name), None) => (name, false),
+            (None, Some(prefix)) => (prefix, true),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "a pin has either `name` or `prefix`";
+                return Err(self.invalid(Some(self.line(&raw.repository)), message));
+            }
+        };
+        if name.get_ref().is_empty() || name.get_ref().contains('*') {
+            let message = "`name` and `prefix` are plain text; a prefix needs no `*`";
+            return Err(self.invalid(Some(self.line(name)), message));
+        }
+        Ok(NamePin {
+            name: name.get_ref().clone(),
+            prefix,
+            repository: self.base(&raw.repository)?,
+            system: author == Author::System,
+            stated_in: self.place(name.span().start),
         })
     }
 
@@ -316,6 +346,43 @@ mod tests {
             );
         }
         assert!(load("lockdown = true\n", &text).is_err());
+    }
+
+    #[test]
+    fn names_are_pinned_to_a_repository() {
+        let system = "[[pins]]\nprefix = 'team-'\nrepository = 'https://internal.invalid/simple'\n";
+        let policy = load(
+            system,
+            "[[pins]]\nname = 'left'\nrepository = 'https://index.invalid/simple/'\n",
+        )
+        .unwrap();
+        let pins: Vec<(&str, bool, &str)> = policy
+            .pins
+            .iter()
+            .map(|pin| (pin.name.as_str(), pin.prefix, pin.repository.as_str()))
+            .collect();
+        assert_eq!(
+            pins,
+            [
+                ("team-", true, "https://internal.invalid/simple/"),
+                ("left", false, "https://index.invalid/simple/")
+            ]
+        );
+        assert!(policy.pins[1].stated_in.ends_with("v4run.toml:2"));
+        let elsewhere = "repository = 'https://index.invalid/'\n";
+        assert!(policy.pins[0].system && !policy.pins[1].system);
+        for (name, line) in [
+            ("prefix = 'x-*'", ":2"),
+            ("name = ''", ":2"),
+            ("name = 'x'\nprefix = 'x'", ":4"),
+            ("# neither", ":3"),
+        ] {
+            let finding = load(system, &format!("[[pins]]\n{name}\n{elsewhere}")).unwrap_err();
+            assert_eq!(finding.code, Code::PolicyInvalid);
+            let subject = &finding.subject;
+            assert!(subject.ends_with(line), "{name}: {subject}");
+        }
+        assert!(load("lockdown = true\n", system).is_err());
     }
 
     #[test]

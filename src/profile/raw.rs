@@ -31,6 +31,17 @@ pub(super) struct RawPolicy {
     pub(super) lockdown: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) artifacts: Vec<RawArtifact>,
+    #[serde(default)]
+    pub(super) pins: Vec<RawPin>,
+}
+
+/// One `[[pins]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawPin {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) prefix: Option<Spanned<String>>,
+    pub(super) repository: Spanned<String>,
 }
 
 /// One `[[artifacts]]` table.

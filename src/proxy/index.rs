@@ -4,7 +4,8 @@
 //! repositories, the manager would take the highest version from wherever it is, so that whoever
 //! can publish a name anywhere decides what is installed. Therefore, before the first document of a
 //! name is given out, every repository of the run is asked; more than one that has it is refused
-//! unless the plan pins the name, or the repositories themselves say that they follow one another.
+//! unless the repositories themselves say that they follow one another. A name that the plan pins is
+//! asked of its own repository only, and of none when that is not of the run.
 //! The outcome does not depend on which of them is asked first, and a repository that cannot say
 //! whether it has the name is an error.
 //!
@@ -89,29 +90,42 @@ impl Pipeline {
     ) -> Result<Answer, Finding> {
         let repository = self.repositories.of(url);
         let rivals = self.rivals(name);
-        if let (Some(repository), true) = (repository, rivals.len() > 1) {
-            if let Some(pin) = self.belonging.pin(name) {
-                if pin.repository != repository.id {
-                    let text = format!(
-                        "v4run: `{name}` belongs to `{}` ({})\n",
-                        pin.repository, pin.stated_in
-                    );
-                    return Ok(Answer::text(StatusCode::NOT_FOUND, text));
-                }
-            } else {
-                let cell = self.belonging.cell(name);
-                // A repository that failed may answer the next time; what was refused is asked anew.
-                let census = cell
-                    .get_or_try_init(|| self.census(name, &rivals, &headers))
-                    .await?;
-                if let Some(fetched) = census.take(&repository.id) {
-                    return self.give(name, url, fetched);
-                }
+        if let (Some(repository), Some(pin)) = (repository, self.belonging.pin(name)) {
+            if pin.repository != repository.id {
+                return self.elsewhere(name, pin);
+            }
+        } else if let (Some(repository), true) = (repository, rivals.len() > 1) {
+            let cell = self.belonging.cell(name);
+            // A repository that failed may answer the next time; what was refused is asked anew.
+            let census = cell
+                .get_or_try_init(|| self.census(name, &rivals, &headers))
+                .await?;
+            if let Some(fetched) = census.take(&repository.id) {
+                return self.give(name, url, fetched);
             }
         }
         let limit = self.protocol.index_limit();
         let fetched = self.document(url, headers, limit).await?;
         self.give(name, url, fetched)
+    }
+
+    /// The answer of a repository to which a name does not belong: it has none of that name. When
+    /// the run lacks the repository that has it, nobody else may speak in its place.
+    fn elsewhere(&self, name: &str, pin: &Pin) -> Result<Answer, Finding> {
+        let there = |repository: &Repository| repository.id == pin.repository;
+        if self.repositories.all().iter().any(there) {
+            let text = format!(
+                "v4run: `{name}` belongs to `{}` ({})\n",
+                pin.repository, pin.stated_in
+            );
+            return Ok(Answer::text(StatusCode::NOT_FOUND, text));
+        }
+        let message = format!(
+            "it belongs to {} ({}), which is no repository of this run",
+            pin.repository, pin.stated_in
+        );
+        Err(Finding::new(Code::RepositoryRefused, name, message)
+            .with_hint("configure that repository, or correct the pin"))
     }
 
     fn give(&self, name: &str, asked: &Url, fetched: Fetched<Bytes>) -> Result<Answer, Finding> {

@@ -8,8 +8,9 @@ use super::distribution;
 use super::target::Target;
 use super::writes::Install;
 use crate::manager::Request;
-use crate::model::{Layout, Occupied, Repository};
-use crate::profile::Programs;
+use crate::model::python;
+use crate::model::{Code, Finding, Layout, Occupied, Pin, Repository};
+use crate::profile::{NamePin, Programs};
 
 /// The indexes as the proxy will allow them.
 pub(super) fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repository> {
@@ -34,6 +35,52 @@ pub(super) fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repo
         }
     }
     found
+}
+
+/// The policy's pins in the words of this run. A pin to a repository that the run has not keeps its
+/// address, so that nothing else speaks for the name. What the machine pins, a project cannot move.
+pub(super) fn pins(stated: &[NamePin], repositories: &[Repository]) -> Result<Vec<Pin>, Finding> {
+    let mut pins: Vec<Pin> = Vec::new();
+    let mut binding: Vec<Pin> = Vec::new();
+    for one in stated {
+        let wrong = |message: String| Finding::new(Code::PolicyInvalid, &one.stated_in, message);
+        let name = pinned_name(one)
+            .ok_or_else(|| wrong(format!("pins what is no name of a package: {}", one.name)))?;
+        let own = repositories
+            .iter()
+            .find(|known| known.base == one.repository || known.origin == one.repository);
+        let pin = Pin {
+            name,
+            repository: own.map_or_else(|| one.repository.to_string(), |own| own.id.clone()),
+            stated_in: one.stated_in.clone(),
+        };
+        let covers = |known: &&Pin| match known.name.strip_suffix('*') {
+            Some(beginning) => pin.name.starts_with(beginning),
+            None => known.name == pin.name,
+        };
+        if one.system {
+            binding.push(pin.clone());
+        } else if let Some(known) = binding.iter().find(covers)
+            && known.repository != pin.repository
+        {
+            return Err(wrong(format!(
+                "pins `{}`, which belongs to {} by the machine's policy ({})",
+                pin.name, known.repository, known.stated_in
+            )));
+        }
+        pins.push(pin);
+    }
+    Ok(pins)
+}
+
+/// The normalized name, or the beginning of one with a star.
+fn pinned_name(pin: &NamePin) -> Option<String> {
+    if !pin.prefix {
+        return python::normalize_name(&pin.name);
+    }
+    // A beginning may end in what no name ends in.
+    let whole = python::normalize_name(&format!("{}a", pin.name))?;
+    Some(format!("{}*", whole.strip_suffix('a')?))
 }
 
 /// Where the parts of a wheel go, and what is there already.
@@ -77,5 +124,77 @@ pub(super) fn layout(target: &Target, install: &Install, programs: &Programs) ->
         occupied,
         reserved: reserved.into_iter().collect(),
         programs: programs.names.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    #[test]
+    fn pins_are_told_in_the_run_s_own_words() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let stated = |name: &str, prefix: bool, repository: &str| NamePin {
+            name: name.to_owned(),
+            prefix,
+            repository: url(repository),
+            system: false,
+            stated_in: "v4run.toml:2".to_owned(),
+        };
+        let repositories = [Repository {
+            id: "index-2".to_owned(),
+            base: url("https://mirror.invalid/simple/"),
+            origin: url("https://origin.invalid/simple/"),
+            configured_in: String::new(),
+            may_be_private: true,
+            credential: None,
+        }];
+        let told = |pin: NamePin| {
+            let pin = pins(&[pin], &repositories).map(|mut pins| pins.remove(0));
+            pin.map(|pin| (pin.name, pin.repository))
+        };
+        for (name, prefix, repository, expected) in [
+            (
+                "Left_Pad",
+                false,
+                "https://mirror.invalid/simple/",
+                ("left-pad", "index-2"),
+            ),
+            (
+                "Team.",
+                true,
+                "https://origin.invalid/simple/",
+                ("team-*", "index-2"),
+            ),
+            (
+                "te",
+                true,
+                "https://other.invalid/",
+                ("te*", "https://other.invalid/"),
+            ),
+        ] {
+            let (name, repository) = told(stated(name, prefix, repository)).unwrap();
+            assert_eq!((name.as_str(), repository.as_str()), expected);
+        }
+        // The machine's word stands, however a project spells the name.
+        let machine = NamePin {
+            system: true,
+            ..stated("team-", true, "https://mirror.invalid/simple/")
+        };
+        for (name, prefix, repository, fits) in [
+            ("Team_core", false, "https://other.invalid/", false),
+            ("team.c", true, "https://other.invalid/", false),
+            ("team-core", false, "https://mirror.invalid/simple/", true),
+            ("te", true, "https://other.invalid/", true),
+        ] {
+            let both = [machine.clone(), stated(name, prefix, repository)];
+            assert_eq!(pins(&both, &repositories).is_ok(), fits, "{name}");
+        }
+        for (name, prefix) in [("l\u{e9}ft", false), ("left-", false), ("-left", true)] {
+            let finding = told(stated(name, prefix, "https://other.invalid/")).unwrap_err();
+            assert_eq!(finding.code, Code::PolicyInvalid);
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::checked::{Checked, Command, PipVersion};
 use super::find::Search;
 use super::inspect;
 use super::invocation;
-use super::network::{layout, repositories};
+use super::network::{layout, pins, repositories};
 use super::target::Target;
 use super::writes::{Install, Places, Scene, resolved};
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
@@ -148,7 +148,7 @@ impl Plan<'_> {
         let files = self.guard(runtime_roots, &places)?;
         let installs = places.install.is_some();
         let install = places.install.clone().unwrap_or_else(|| self.looked_at());
-        let network = self.network(&places);
+        let network = self.network(&places)?;
         let mut seeds = places.writes.seeds();
         // pip takes a cache that is not there for one that it may not use.
         seeds.extend(cache.filter(|cache| !cache.exists()).map(Seed::Directory));
@@ -253,12 +253,14 @@ impl Plan<'_> {
         })
     }
 
-    fn network(&mut self, places: &Places) -> Network {
+    fn network(&mut self, places: &Places) -> Result<Network, Finding> {
         let checked = &mut self.checked;
-        Network {
+        let repositories = repositories(&checked.indexes, self.request);
+        Ok(Network {
             protocol: self.profile.protocol.clone(),
             token: self.request.token.clone(),
-            repositories: repositories(&checked.indexes, self.request),
+            pins: pins(&self.request.policy.pins, &repositories)?,
+            repositories,
             extra_anchors: std::mem::take(&mut checked.extra_anchors),
             expected: std::mem::take(&mut checked.expected),
             audit: false,
@@ -266,12 +268,11 @@ impl Plan<'_> {
             no_proxy: std::mem::take(&mut checked.no_proxy),
             store: OsString::new(),
             run: String::new(),
-            pins: Vec::new(),
             layout: match &places.install {
                 Some(install) => layout(&self.target, install, &self.profile.programs),
                 None => Layout::default(),
             },
-        }
+        })
     }
 
     fn tools(&self) -> Vec<Tool> {

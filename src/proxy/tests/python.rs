@@ -426,6 +426,21 @@ async fn a_pin_says_which_index_speaks() {
 }
 
 #[tokio::test]
+async fn a_pin_to_an_index_that_the_run_lacks_stops_the_name() {
+    let registry = simple(good(WHEEL, &left()), left());
+    let run = planned(&registry, |plan| {
+        plan.pins = vec![pin("le*", "https://internal.invalid/simple/")];
+    });
+    let got = ask(&run, &registry, "/simple/left/").await;
+    assert_eq!(got.status, 403);
+    let finding = run.finding(Code::RepositoryRefused);
+    assert_eq!(finding.subject, "left");
+    assert!(finding.message.contains("internal.invalid"));
+    assert_eq!(ask(&run, &registry, FILE).await.status, 403);
+    assert!(registry.seen().is_empty());
+}
+
+#[tokio::test]
 async fn an_index_that_cannot_tell_stops_the_name() {
     for status in [401, 403, 500] {
         let one = simple(good(WHEEL, &left()), left());
