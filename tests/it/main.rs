@@ -27,6 +27,7 @@ mod network;
 mod npmrc;
 mod pip_code;
 mod pip_install;
+mod pip_review;
 mod process;
 mod project;
 mod python;
