@@ -13,6 +13,7 @@ use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapsho
 mod argv;
 mod check;
 mod checked;
+mod committed;
 mod configuration;
 mod distribution;
 mod find;

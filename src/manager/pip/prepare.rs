@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::check;
 use super::checked::{Checked, Command, PipVersion};
+use super::committed;
 use super::find::Search;
 use super::inspect;
 use super::invocation;
@@ -43,6 +44,9 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         request.home.as_deref(),
         request.policy.managers.get("pip").map(PathBuf::as_path),
     )?;
+    if let Some(finding) = committed::refusal(&target.pip, &request.directory) {
+        return Err(finding.into());
+    }
     let version = target.pip_number()?;
     let inner = Request {
         word: request.word,
