@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use crate::python::Python;
 use crate::python::wheel::Wheel;
@@ -110,4 +111,28 @@ fn a_destination_stays_in_the_project() {
     let run = python.v4run(&["install", "--target", &named, "leaf"]).run();
     run.succeeds();
     assert!(outside.join("leaf.py").exists());
+}
+
+#[test]
+fn a_pip_that_the_checkout_brings_is_not_run() {
+    let registry = Registry::start();
+    let python = Python::new(&registry);
+    let inside = python.project.path(".venv");
+    fs::rename(python.environment(), &inside).unwrap();
+    let program = inside.join("bin/python").display().to_string();
+    let words = [program.as_str(), "-m", "pip", "list"];
+    python.project.v4run(&words).run().succeeds();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.current_dir(python.project.directory());
+        assert!(command.args(arguments).output().unwrap().status.success());
+    };
+    git(&["init", "-q"]);
+    python.project.v4run(&words).run().succeeds();
+    git(&["add", "-f", ".venv"]);
+    for version in ["2", "4"] {
+        git(&["update-index", "--index-version", version]);
+        let run = python.project.v4run(&words).run();
+        run.refuses(126, "config-refused", "4.18");
+    }
 }
