@@ -173,6 +173,9 @@ pub struct Installed {
     pub direct: Vec<String>,
     /// Differences between the manager's own record, the disk and the plan.
     pub findings: Vec<Finding>,
+    /// Whether the manager fetches artifacts to choose among them and its own record, which was
+    /// read, says which it took: then one that was fetched need not be installed.
+    pub chooses: bool,
 }
 
 /// What the manager gets when it opens a verified artifact file.

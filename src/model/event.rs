@@ -240,6 +240,10 @@ pub enum Event {
     Inspected {
         /// Install paths that the project itself depends on.
         direct: Vec<String>,
+        /// Whether the manager fetches artifacts to choose among them and says which it took, so
+        /// that one that was fetched need not be installed.
+        #[serde(default)]
+        chooses: bool,
     },
     /// A package on disk after the run.
     Installed(InstalledPackage),

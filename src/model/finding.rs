@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, ControlId};
+use super::{Code, ControlId, redact_text};
 
 /// A finding. Human text, events and the summary are all rendered from this one value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,13 +21,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without a hint.
+    /// A finding without a hint. Addresses in it lose their credentials, whoever wrote the text.
     pub fn new(code: Code, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code,
             control: code.control(),
-            subject: subject.into(),
-            message: message.into(),
+            subject: redact_text(&subject.into()),
+            message: redact_text(&message.into()),
             hint: None,
         }
     }
@@ -35,7 +35,7 @@ impl Finding {
     /// Adds the remedy.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(redact_text(&hint.into()));
         self
     }
 }

@@ -48,6 +48,32 @@ pub fn redact_url(url: &Url) -> String {
     shown.to_string()
 }
 
+/// A text as it may be shown: user and password taken out of every address in it.
+///
+/// For text that cannot be parsed as an address, or only holds one: what a user typed, a line of a
+/// file.
+pub fn redact_text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let ends = |c: char| c.is_whitespace() || c.is_control() || "/?#\"'`<>".contains(c);
+        let end = after.find(ends).unwrap_or(after.len());
+        let (authority, tail) = after.split_at_checked(end).unwrap_or((after, ""));
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                shown.push_str("***@");
+                shown.push_str(host);
+            }
+            None => shown.push_str(authority),
+        }
+        rest = tail;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +86,25 @@ mod tests {
             format!("{:?} {}", Secret::new("t".into()), Secret::new("t".into())),
             "*** ***"
         );
+    }
+
+    #[test]
+    fn addresses_inside_a_text_lose_their_credentials() {
+        for (text, shown) in [
+            (
+                "--index-url=https://u:p@i.invalid/simple",
+                "--index-url=https://***@i.invalid/simple",
+            ),
+            ("-ihttps://u:p@i.invalid", "-ihttps://***@i.invalid"),
+            (
+                "a @ git+ssh://token@h.invalid/x, https://u:p@w@i.invalid?q",
+                "a @ git+ssh://***@h.invalid/x, https://***@i.invalid?q",
+            ),
+            ("https://i.invalid/a@b", "https://i.invalid/a@b"),
+            ("leaf@1.0", "leaf@1.0"),
+            ("://", "://"),
+        ] {
+            assert_eq!(redact_text(text), shown);
+        }
     }
 }

@@ -125,6 +125,7 @@ pub(crate) fn ended(packages: Vec<InstalledPackage>) -> Vec<Event> {
         signal: None,
     }];
     events.push(Event::Inspected {
+        chooses: false,
         direct: packages
             .first()
             .map(|package| package.path.clone())

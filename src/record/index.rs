@@ -103,6 +103,8 @@ pub struct Index<'a> {
     pub findings: Vec<&'a Finding>,
     /// Install paths that the project depends on; none when the tree was not read back.
     pub direct: Option<&'a [String]>,
+    /// Whether what was fetched need not be installed.
+    pub chooses: bool,
     /// Packages on disk.
     pub packages: Vec<&'a InstalledPackage>,
     /// The manager's end: exit code and signal.
@@ -182,7 +184,10 @@ impl<'a> Index<'a> {
             }
             Event::Found(finding) => self.findings.push(finding),
             Event::ManagerExited { code, signal } => self.manager_exit = Some((*code, *signal)),
-            Event::Inspected { direct } => self.direct = Some(direct),
+            Event::Inspected { direct, chooses } => {
+                self.direct = Some(direct);
+                self.chooses = *chooses;
+            }
             Event::Installed(package) => self.install(package),
             Event::Contained { .. } => self.contained = true,
             Event::Counted {

@@ -138,7 +138,7 @@ impl Run {
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),
-            arguments: self.options.arguments.iter().map(shown_argument).collect(),
+            arguments: shown_arguments(&self.options.arguments),
             directory: self.directory.display().to_string(),
             uid: nix::unistd::getuid().as_raw(),
             user,
@@ -286,6 +286,7 @@ impl Run {
         if let Some(installed) = ended.installed {
             recorded.push(Event::Inspected {
                 direct: installed.direct,
+                chooses: installed.chooses,
             });
             for package in installed.packages {
                 for script in &package.scripts {
@@ -372,17 +373,33 @@ fn not_reached(level: Level, assessment: &Assessment) -> Finding {
     .with_hint("`v4run assess` shows each control; `v4run explain 4.x` says what it needs")
 }
 
-/// An argument as it may be recorded: the value of a flag that carries a credential is hidden.
-fn shown_argument(argument: &OsString) -> String {
-    let text = argument.to_string_lossy();
-    match text.split_once('=') {
-        Some((flag, _)) if is_secret(flag) => format!("{flag}=***"),
-        Some(_) | None => match url::Url::parse(&text) {
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                crate::model::redact_url(&url)
-            }
-            Ok(_) | Err(_) => text.into_owned(),
-        },
+/// The arguments as they may be recorded: the value of a flag that carries a credential is hidden.
+fn shown_arguments(arguments: &[OsString]) -> Vec<String> {
+    let mut shown = Vec::with_capacity(arguments.len());
+    let mut way_out = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        shown.push(match text.split_once('=') {
+            Some((flag, _)) if is_secret(flag) => format!("{flag}=***"),
+            Some((flag @ "--proxy", value)) => format!("{flag}={}", host_of(value)),
+            Some(_) | None if way_out => host_of(&text),
+            Some(_) | None => match url::Url::parse(&text) {
+                Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                    crate::model::redact_url(&url)
+                }
+                Ok(_) | Err(_) => crate::model::redact_text(&text),
+            },
+        });
+        way_out = text == "--proxy";
+    }
+    shown
+}
+
+/// A proxy without its login; the scheme may be missing.
+fn host_of(proxy: &str) -> String {
+    match proxy.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => proxy.to_owned(),
     }
 }
 
@@ -391,4 +408,30 @@ fn is_secret(flag: &str) -> bool {
     ["auth", "token", "password", "otp", "secret", "_key"]
         .iter()
         .any(|word| flag.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_argument_shows_a_credential() {
+        for (given, shown) in [
+            (
+                "install --index-url=https://u:pw@i.invalid/simple a",
+                "install --index-url=https://***@i.invalid/simple a",
+            ),
+            ("-ihttps://pw@i.invalid/", "-ihttps://***@i.invalid/"),
+            ("-i https://u:pw@i.invalid/?pw", "-i https://i.invalid/"),
+            ("--proxy u:pw@h:8080 a@1.0", "--proxy ***@h:8080 a@1.0"),
+            ("--proxy=http://u:pw@h:8080", "--proxy=***@h:8080"),
+            (
+                "--//i.invalid/:_authToken=pw",
+                "--//i.invalid/:_authToken=***",
+            ),
+        ] {
+            let words: Vec<OsString> = given.split(' ').map(OsString::from).collect();
+            assert_eq!(shown_arguments(&words).join(" "), shown);
+        }
+    }
 }

@@ -28,6 +28,7 @@ mod npmrc;
 mod pip_code;
 mod pip_install;
 mod pip_lock;
+mod pip_review;
 mod process;
 mod project;
 mod python;

@@ -130,6 +130,7 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
         packages,
         direct: direct.into_iter().collect(),
         findings,
+        chooses: false,
     }
 }
 

@@ -7,8 +7,11 @@ file that v4run made; every value in it is trusted.
 pip must see what is installed (`importlib.metadata`, `pkg_resources`), but nothing installed may be
 imported except pip itself: what lies in site-packages may shadow the standard library or be one of
 the modules that pip tries to import (`keyring`, `truststore`, `chardet`, ...). So `sys.path` is what
-the environment's own would be, while imports of top-level modules are looked for in two places
-only: the standard library, and for `pip` the directory of the pip that was chosen.
+the environment's own would be, while imports are looked for in two places only: the standard
+library, and for `pip` the directory of the pip that was chosen. That holds for what lies inside a
+package too: pip's `pkg_resources` adds directories of site-packages to the path of any package that
+a `namespace_packages.txt` there names, and with one in the path of `encodings` the first line of an
+installed file (`# coding: NAME`) would choose a module to run while pip compiles it.
 """
 
 import errno
@@ -21,6 +24,7 @@ PROBES = (["lsb_release", "-a"], ["uname", "-rs"], ["rustc", "--version"])
 
 def confine_imports(pip):
     """Puts a finder in the place of the one that searches sys.path."""
+    import os
     from importlib.machinery import PathFinder
 
     library = list(sys.path)
@@ -28,8 +32,16 @@ def confine_imports(pip):
     class Finder:
         @classmethod
         def find_spec(cls, name, path=None, target=None):
+            top = name.partition(".")[0]
+            roots = pip if top == "pip" else library
             if path is None:
-                path = pip if name == "pip" else library
+                path = roots
+            else:
+                # Of a package's path only what lies in that very package, wherever it was found.
+                own = [os.path.join(root, top) for root in roots]
+                own += [os.path.realpath(place) for place in own]
+                own = [os.path.join(place, "") for place in own]
+                path = [place for place in path if (place + os.sep).startswith(tuple(own))]
             return PathFinder.find_spec(name, path, target)
 
         @classmethod

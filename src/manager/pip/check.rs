@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::argv::{self, Line};
 use super::checked::{Checked, Command, Destination, PipVersion};
 use super::configuration::{Configuration, Origin, Places};
+use super::find::absolute;
 use super::gather::{self, Gathered, Gatherer, Grounds};
 use super::index::{self, Allowed, Scope};
 use super::links::Links;
@@ -16,7 +17,8 @@ use super::options::Grammar;
 use super::settings::{self, Judged, Setting};
 use super::target::Target;
 use super::trust;
-use super::{lock, netrc, subcommand};
+use super::writes::resolved;
+use super::{find, lock, netrc, subcommand};
 use crate::manager::{Refusal, Request, read};
 use crate::model::python;
 use crate::model::{Code, Event, Expected, Finding, Severity};
@@ -32,9 +34,6 @@ const LIMIT: u64 = 1 << 20;
 
 /// The machine's configuration.
 const SYSTEM: &str = "/etc";
-
-/// Signs of a project's root directory.
-const ROOTS: &[&str] = &[".git", ".hg", ".svn"];
 
 /// See [`Checked`].
 pub(super) fn check(
@@ -97,7 +96,7 @@ impl<'a> Check<'a> {
             line.words.clear();
         }
         let command = subcommand::action(command, &line)?;
-        let project = root(&request.directory, request.home.as_deref());
+        let project = find::root(&request.directory, request.home.as_deref());
         let isolated = split.arguments.iter().any(|word| word == "--isolated");
         let configuration = Configuration::load(&Places {
             environment: request.environment,
@@ -149,6 +148,7 @@ impl<'a> Check<'a> {
             Scope::default()
         };
         let links = self.links(&mut findings);
+        findings.extend(self.leaving());
         let grounds = Grounds {
             directory: &self.request.directory,
             project: &self.project,
@@ -175,6 +175,36 @@ impl<'a> Check<'a> {
         let findings = gather::bounded(findings);
         stop_on(&findings, &mut events)?;
         Ok(self.finish(gathered, words, locks.expected, events, findings))
+    }
+
+    /// Destinations of the user that a link of the project leads out of it.
+    fn leaving(&self) -> Vec<Finding> {
+        let rules = [
+            "target",
+            "prefix",
+            "root",
+            "dest",
+            "wheel-dir",
+            "report",
+            "log",
+        ];
+        let taken = self.judged.taken.iter();
+        let named = taken.filter(|setting| rules.contains(&setting.option.rule));
+        let leads = named.filter_map(|setting| {
+            let path = absolute(&self.request.directory.join(setting.text()));
+            let real = resolved(&path);
+            let leaves = path.starts_with(&self.project) && !real.starts_with(&self.project);
+            leaves.then(|| {
+                let message = format!(
+                    "`--{}` leads out of the project through a link, to {}",
+                    setting.option.name(),
+                    real.display()
+                );
+                Finding::new(Code::ConfigRefused, &setting.place, message)
+                    .with_hint("name that directory itself if you mean it")
+            })
+        });
+        leads.collect()
     }
 
     /// Logins of the user's netrc.
@@ -331,16 +361,6 @@ impl<'a> Check<'a> {
             findings,
         }
     }
-}
-
-/// Root of the project that a directory lies in: the nearest one under version control, else the
-/// directory itself. The user's home directory, and what holds it, is no project.
-fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
-    let own = |path: &Path| home.is_some_and(|home| home.starts_with(path));
-    let marked = |path: &&Path| ROOTS.iter().any(|name| path.join(name).exists());
-    let root = directory.ancestors().find(marked).unwrap_or(directory);
-    let root = if own(root) { directory } else { root };
-    (!own(root)).then(|| root.to_path_buf())
 }
 
 fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {

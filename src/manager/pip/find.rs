@@ -3,7 +3,8 @@
 //! First step of a run. A console script names its interpreter in its first line; a version manager's
 //! shim is looked behind, because running it would start more programs than the one that is allowed.
 //! A virtual environment may lie in the project, that is where most lie; the installation that it is
-//! based on may not, nor may anything lie where other users can write.
+//! based on may not, nor may anything lie where other users can write. The project is the whole
+//! checkout, not only the directory that the command runs in.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,9 @@ use crate::model::{Code, Finding};
 
 /// How much of a script is looked at.
 const HEAD: u64 = 4096;
+
+/// Signs of a project's root directory.
+const ROOTS: &[&str] = &[".git", ".hg", ".svn"];
 
 /// Where version managers keep installations, below the directory of their shims.
 const FOLDERS: &[&str] = &["versions", "installs/python"];
@@ -121,11 +125,12 @@ impl Search<'_> {
         if let Some(why) = place::open_to_others(&place(executable)) {
             return Err(format!("its interpreter `{}` {why}", executable.display()));
         }
-        let real = if self.is_foreign(&real).is_none() {
-            real
-        } else {
+        let beside = place(executable).canonicalize().ok();
+        let real = if real.parent() == beside.as_deref() {
             // An environment that was made with copies: its base is named in its own settings.
             copied_from(executable).unwrap_or(real)
+        } else {
+            real
         };
         if let Some(why) = self.is_foreign(&real) {
             return Err(format!("the interpreter `{}` {why}", real.display()));
@@ -136,6 +141,10 @@ impl Search<'_> {
                 real.display()
             ));
         }
+        // A link of the project may lead to any program of the machine.
+        if !is_python(&real) {
+            return Err(format!("the interpreter `{}` is no Python", real.display()));
+        }
         Ok(Found {
             interpreter: real,
             executable: absolute(executable),
@@ -145,8 +154,9 @@ impl Search<'_> {
 
     fn is_foreign(&self, real: &Path) -> Option<&'static str> {
         let place = real.parent()?;
-        place::inside_project(place, self.directory, self.home)
-            .or_else(|| place::open_to_others(place))
+        let project = root(self.directory, self.home);
+        let project = project.as_deref().unwrap_or(self.directory);
+        place::inside_project(place, project, self.home).or_else(|| place::open_to_others(place))
     }
 
     /// Looks into a version manager's installations, whose shims lie in the directory of `path`.
@@ -226,6 +236,21 @@ impl Search<'_> {
     }
 }
 
+/// Root of the project that a directory lies in: the outermost one under version control, else the
+/// directory itself. Not the nearest: a checkout can bring the mark of another system in a folder of
+/// its own. The user's home directory, and what holds it, is no project.
+pub(super) fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    let own = |path: &Path| path.parent().is_none() || home.is_some_and(|h| h.starts_with(path));
+    let marked = |path: &&Path| ROOTS.iter().any(|name| path.join(name).exists());
+    let outermost = directory
+        .ancestors()
+        .filter(marked)
+        .filter(|path| !own(path))
+        .last();
+    let root = outermost.unwrap_or(directory);
+    (!own(root)).then(|| root.to_path_buf())
+}
+
 /// Whether a file is named like an interpreter.
 pub(super) fn is_python(path: &Path) -> bool {
     named(path, "python")
@@ -263,7 +288,7 @@ fn copied_from(executable: &Path) -> Option<PathBuf> {
 }
 
 /// Absolute, `.` and `..` resolved by name, links left as they are: the text that goes into scripts.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -464,6 +489,56 @@ mod tests {
         std::fs::write(layout.root.join("project/.venv/pyvenv.cfg"), text).unwrap();
         let found = layout.search(".venv/bin/pip", &[]).unwrap();
         assert!(found.interpreter.starts_with(&home));
+    }
+
+    #[test]
+    fn the_whole_checkout_is_the_project() {
+        let layout = Layout::new();
+        layout.install("base");
+        layout.install("project/tools");
+        let bin = layout.root.join("project/.venv/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        for mark in ["project/.git", "project/sub/.hg"] {
+            std::fs::create_dir_all(layout.root.join(mark)).unwrap();
+        }
+        let python = bin.join("python");
+        let search = |layout: &Layout| {
+            Search {
+                word: OsStr::new("../.venv/bin/python"),
+                directory: &layout.root.join("project/sub"),
+                environment: &layout.environment,
+                home: None,
+                pinned: None,
+            }
+            .run()
+        };
+        std::os::unix::fs::symlink(layout.root.join("project/tools/bin/python3"), &python).unwrap();
+        let finding = search(&layout).unwrap_err();
+        let message = finding.message;
+        assert!(message.contains("inside the project"), "{message}");
+        // Nor does a link make a Python of another program.
+        std::fs::remove_file(&python).unwrap();
+        std::fs::rename(
+            layout.root.join("base/bin/python3.11"),
+            layout.root.join("base/bin/make"),
+        )
+        .unwrap();
+        std::os::unix::fs::symlink(layout.root.join("base/bin/make"), &python).unwrap();
+        let message = search(&layout).unwrap_err().message;
+        assert!(message.contains("is no Python"), "{message}");
+    }
+
+    #[test]
+    fn a_copy_outside_the_project_counts_as_its_base() {
+        let mut layout = Layout::new();
+        layout.install("base");
+        layout.install("venv");
+        let home = layout.root.join("base/bin");
+        let text = format!("home = {}\n", home.display());
+        std::fs::write(layout.root.join("venv/pyvenv.cfg"), text).unwrap();
+        let found = layout.search("pip", &["venv/bin"]).unwrap();
+        assert!(found.interpreter.starts_with(&home), "{found:?}");
+        assert!(found.executable.starts_with(layout.root.join("venv")));
     }
 
     #[test]

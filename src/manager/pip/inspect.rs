@@ -145,6 +145,7 @@ pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
         direct: direct.map(|found| path_of(prepared, found)).collect(),
         packages,
         findings,
+        chooses: reported.is_some(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::{Code, Event, Finding};
 mod argv;
 mod check;
 mod checked;
+mod committed;
 mod configuration;
 mod distribution;
 mod find;

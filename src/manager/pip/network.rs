@@ -1,16 +1,19 @@
 //! What the proxy may do for a pip run: its indexes, and where the files of wheels go.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::checked::Index;
 use super::distribution;
 use super::target::Target;
-use super::writes::Install;
+use super::writes::{Install, LANDMARKS};
 use crate::manager::Request;
 use crate::model::python;
 use crate::model::{Code, Finding, Layout, Occupied, Pin, Repository};
 use crate::profile::{NamePin, Programs};
+
+/// Entries of a directory that are looked at.
+const MANY: usize = 16_384;
 
 /// The indexes as the proxy will allow them.
 pub(super) fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repository> {
@@ -112,28 +115,89 @@ pub(super) fn layout(target: &Target, install: &Install, programs: &Programs) ->
         target.scripts.join("python3"),
         target.scripts.join(format!("python{major}.{minor}")),
     ];
-    let own = own.iter().filter(|path| path.exists());
-    occupied.extend(own.filter_map(|path| relative(path)).map(|path| Occupied {
-        path,
-        owner: String::new(),
-        digest: None,
-    }));
-    let reserved = relative(&target.pip).map(|path| (path, "pip".to_owned()));
+    let mut own: Vec<PathBuf> = own.into_iter().filter(|path| path.exists()).collect();
+    let beside = [Some(target.scripts.as_path()), target.interpreter.parent()];
+    let beside = beside
+        .into_iter()
+        .flatten()
+        .chain([install.scripts.as_path()]);
+    own.extend(beside.flat_map(|place| LANDMARKS.map(|name| place.join(name))));
+    own.extend(activation(&install.scripts));
+    occupied.extend(
+        own.iter()
+            .filter_map(|path| relative(path))
+            .map(|path| Occupied {
+                path,
+                owner: String::new(),
+                digest: None,
+            }),
+    );
+    let pip = relative(&target.pip).map(|path| (path, "pip".to_owned()));
+    let other = second_names(install).into_iter();
+    let reserved = pip
+        .into_iter()
+        .chain(other.map(|name| (name, String::new())));
     Layout {
         places: install.by_word(),
         occupied,
-        reserved: reserved.into_iter().collect(),
+        reserved: reserved.collect(),
         programs: programs.names.clone(),
     }
 }
 
+<<<<<<< HEAD
 #[cfg(test)]
 mod tests {
     use url::Url;
+=======
+/// Scripts that a shell reads to enter the environment. No package owns them.
+fn activation(scripts: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(scripts).into_iter().flatten().flatten();
+    let named = entries.take(MANY).filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy()
+            .to_lowercase()
+            .starts_with("activate")
+    });
+    named.map(|entry| entry.path()).collect()
+}
+
+/// Links beside the library that lead to it (`lib64`): by them a file would have two paths.
+fn second_names(install: &Install) -> Vec<String> {
+    let places = install.packages.iter();
+    let places: Vec<PathBuf> = places.filter_map(|path| path.canonicalize().ok()).collect();
+    let entries = std::fs::read_dir(&install.base)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let links = entries
+        .take(MANY)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    let leading = links.filter(|entry| {
+        let real = entry.path().canonicalize();
+        real.is_ok_and(|real| places.iter().any(|place| place.starts_with(&real)))
+    });
+    let names = leading.filter_map(|entry| entry.file_name().into_string().ok());
+    let first = |name: &String| {
+        let used = install.by_word();
+        let mut used = used.values();
+        // Where packages go by that very name it is the first.
+        used.all(|place| {
+            Path::new(place).components().next() != Path::new(name).components().next()
+        })
+    };
+    names.filter(first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+>>>>>>> hc
 
     use super::*;
 
     #[test]
+<<<<<<< HEAD
     fn pins_are_told_in_the_run_s_own_words() {
         let url = |text: &str| Url::parse(text).unwrap();
         let stated = |name: &str, prefix: bool, repository: &str| NamePin {
@@ -196,5 +260,64 @@ mod tests {
             let finding = told(stated(name, prefix, "https://other.invalid/")).unwrap_err();
             assert_eq!(finding.code, Code::PolicyInvalid);
         }
+=======
+    fn what_no_package_owns_belongs_to_the_environment() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path().canonicalize().unwrap();
+        let base = root.join("venv");
+        let packages = base.join("lib/python3.11/site-packages");
+        std::fs::create_dir_all(packages.join("pip")).unwrap();
+        std::fs::create_dir_all(base.join("bin")).unwrap();
+        symlink("lib", base.join("lib64")).unwrap();
+        symlink("/", base.join("root")).unwrap();
+        symlink("bin", base.join("scripts")).unwrap();
+        for name in ["activate", "Activate.ps1", "tool"] {
+            std::fs::write(base.join("bin").join(name), "").unwrap();
+        }
+        let install = Install {
+            packages: vec![packages.clone()],
+            scripts: base.join("bin"),
+            headers: base.join("include"),
+            data: base.clone(),
+            base: base.clone(),
+        };
+        let target = Target {
+            prefix: base.clone(),
+            scripts: base.join("bin"),
+            interpreter: root.join("base/bin/python3.11"),
+            pip: packages.join("pip"),
+            ..Target::default()
+        };
+        let layout = layout(&target, &install, &Programs::default());
+        let mut own: Vec<&str> = layout
+            .occupied
+            .iter()
+            .map(|one| one.path.as_str())
+            .collect();
+        own.sort_unstable();
+        own.dedup();
+        assert_eq!(
+            own,
+            [
+                "bin/Activate.ps1",
+                "bin/activate",
+                "bin/pybuilddir.txt",
+                "bin/pyvenv.cfg"
+            ]
+        );
+        let mut reserved = layout.reserved;
+        reserved.sort();
+        assert_eq!(
+            reserved,
+            [
+                (
+                    "lib/python3.11/site-packages/pip".to_owned(),
+                    "pip".to_owned()
+                ),
+                ("lib64".to_owned(), String::new()),
+                ("root".to_owned(), String::new()),
+            ]
+        );
+>>>>>>> hc
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::check;
 use super::checked::{Checked, Command, PipVersion};
+use super::committed;
 use super::find::Search;
 use super::inspect;
 use super::invocation;
@@ -43,6 +44,9 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         request.home.as_deref(),
         request.policy.managers.get("pip").map(PathBuf::as_path),
     )?;
+    if let Some(finding) = committed::refusal(&target.pip, &request.directory) {
+        return Err(finding.into());
+    }
     let version = target.pip_number()?;
     let inner = Request {
         word: request.word,
@@ -313,21 +317,29 @@ fn unwritable(path: &Path, error: &io::Error) -> Finding {
     )
 }
 
-/// Copies a package without what was compiled: the copy is read once.
+/// Files of a package; pip has some thousand.
+const FILES: usize = 20_000;
+
+/// Copies a package. Links are left out: pip has none, and they could lead anywhere.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut left = FILES;
     let mut pending: Vec<(PathBuf, PathBuf, usize)> =
         vec![(from.to_path_buf(), to.to_path_buf(), 0)];
     while let Some((source, target, depth)) = pending.pop() {
         if depth > 64 {
             return Err(io::Error::other("the directory is nested too deeply"));
         }
-        if source.is_dir() {
+        left = left
+            .checked_sub(1)
+            .ok_or_else(|| io::Error::other("the directory has more files than any pip"))?;
+        let kind = std::fs::symlink_metadata(&source)?.file_type();
+        if kind.is_dir() {
             std::fs::create_dir_all(&target)?;
             for entry in std::fs::read_dir(&source)? {
                 let entry = entry?;
                 pending.push((entry.path(), target.join(entry.file_name()), depth + 1));
             }
-        } else if source.is_file() {
+        } else if kind.is_file() {
             std::fs::copy(&source, &target)?;
         }
     }

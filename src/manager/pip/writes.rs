@@ -32,6 +32,9 @@ const USER_PARTS: &[&str] = &[
     "etc/jupyter",
 ];
 
+/// Files that the interpreter looks for beside its program before it knows where its library is.
+pub(super) const LANDMARKS: [&str; 2] = ["pyvenv.cfg", "pybuilddir.txt"];
+
 /// Where a command puts things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
@@ -245,8 +248,14 @@ impl Scene<'_> {
         } else {
             let user = *base == self.target.user.base;
             let parts = if user { USER_PARTS } else { PARTS };
-            directories.extend(scheme.packages.iter().map(|path| (path.clone(), why)));
-            let parts = parts.iter().map(|part| base.join(part));
+            // Where links of an installation or of a user's directory lead is their owner's choice;
+            // an environment may lie in the project.
+            let real = resolved(base);
+            let chosen = user || (!self.target.is_virtual() && *base == self.target.data);
+            let stays = |path: &PathBuf| chosen || resolved(path).starts_with(&real);
+            let packages = scheme.packages.iter().filter(|path| stays(path));
+            directories.extend(packages.map(|path| (path.clone(), why)));
+            let parts = parts.iter().map(|part| base.join(part)).filter(stays);
             // What cannot be made is left out: a package that brings nothing for it needs none.
             let possible = parts.filter(|path| path.is_dir() || is_writable(path));
             directories.extend(possible.map(|path| (path, why)));
@@ -275,6 +284,14 @@ impl Scene<'_> {
             .chain([format!("python{major}.{minor}")]);
         names.extend(programs.map(|name| self.target.scripts.join(name)));
         names.retain(|path| std::fs::symlink_metadata(path).is_ok());
+        // Made beside a program they would move its standard library.
+        let beside = [
+            Some(self.target.scripts.as_path()),
+            self.target.interpreter.parent(),
+        ];
+        for place in beside.into_iter().flatten() {
+            names.extend(LANDMARKS.map(|name| place.join(name)));
+        }
         // The name itself, not what it leads to.
         let real = |path: PathBuf| match (path.parent().map(Path::canonicalize), path.file_name()) {
             (Some(Ok(parent)), Some(name)) => parent.join(name),

@@ -5,6 +5,8 @@
 //! it anyway is refused with the reason. When nothing is left although something was there, that is
 //! said here, because the manager can only say that it found nothing.
 
+use std::collections::HashMap;
+
 use url::Url;
 
 use super::file::{self, METADATA};
@@ -28,6 +30,9 @@ pub(super) struct Offer {
     /// The digest of the metadata file, when that is strong.
     pub(super) metadata: Option<Integrity>,
 }
+
+/// Wheels of one version; the largest have a few hundred.
+const VARIANTS: usize = 10_000;
 
 /// Files that are not given out, by reason.
 #[derive(Debug, Default)]
@@ -62,6 +67,7 @@ pub(super) fn index(
         .filter(|(status, _)| status == "quarantined")
         .map(|(_, reason)| reason.clone());
     let (mut offers, mut withheld) = (Vec::new(), Withheld::default());
+    let mut variants: HashMap<String, usize> = HashMap::new();
     for link in std::mem::take(&mut page.links) {
         if quarantine.is_some() {
             break;
@@ -79,6 +85,14 @@ pub(super) fn index(
         if url.scheme() != "https" {
             withheld.clear = withheld.clear.saturating_add(1);
             continue;
+        }
+        // Statements about one version are compared with each other.
+        let count = variants.entry(wheel.version.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count > VARIANTS {
+            let reason =
+                format!("the page of `{name}` lists more wheels of one version than any has");
+            return Err(ProtocolError::Malformed(reason));
         }
         let promised = integrity(&link.digests);
         let mut expected = Expected {

@@ -382,9 +382,12 @@ fn a_project_ends_where_version_control_ends() {
     std::fs::create_dir_all(top.join("home/work/.git")).unwrap();
     std::fs::create_dir_all(top.join("home/work/sub")).unwrap();
     let home = top.join("home");
-    let of = |path: &str| root(&top.join(path), Some(&home));
+    let of = |path: &str| find::root(&top.join(path), Some(&home));
     assert_eq!(of("home/work/sub"), Some(top.join("home/work")));
     assert_eq!(of("home"), None);
+    // A mark that a checkout brings itself ends nothing.
+    std::fs::create_dir_all(top.join("home/work/sub/.hg")).unwrap();
+    assert_eq!(of("home/work/sub"), Some(top.join("home/work")));
     std::fs::create_dir(top.join("home/.git")).unwrap();
     std::fs::create_dir(top.join("home/other")).unwrap();
     assert_eq!(of("home/other"), Some(top.join("home/other")));

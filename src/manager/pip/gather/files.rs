@@ -265,7 +265,7 @@ impl Gatherer<'_> {
                         one.value.as_deref(),
                     )));
                 }
-                Ok(Action::Take) => self.take(one, path, place),
+                Ok(Action::Take) => self.take(one, path, place, entry.secret),
                 Ok(Action::Drop | Action::Refuse) => {}
                 Err(finding) => self.found.findings.push(finding),
             }
@@ -286,9 +286,16 @@ impl Gatherer<'_> {
         settings::verdict(&setting, self.grounds.profile)
     }
 
-    fn take(&mut self, given: &Given, path: &Path, place: &str) {
+    fn take(&mut self, given: &Given, path: &Path, place: &str, secret: bool) {
         let value = given.value.as_deref().unwrap_or_default();
-        let index = || self.grounds.allowed.index(value, place, Origin::Project);
+        let index = || {
+            let index = self.grounds.allowed.index(value, place, Origin::Project)?;
+            // Which variable is sent is the project's choice: never to an index that you did not name.
+            if secret && index.credential.is_some() && !index.may_be_private {
+                return Err(Finding::new(Code::ConfigRefused, place, lines::HIDDEN));
+            }
+            Ok(index)
+        };
         let outcome = match given.option.rule {
             "no-index" => {
                 self.found.scope.close();

@@ -23,7 +23,7 @@ const KINDS: [&str; 5] = ["purelib", "platlib", "headers", "scripts", "data"];
 /// Modules that the interpreter imports when it starts.
 const CUSTOMIZE: [&str; 2] = ["sitecustomize", "usercustomize"];
 /// Where Python splits lines, which is at more places than `str::lines` does.
-const BREAKS: [char; 10] = [
+pub(super) const BREAKS: [char; 10] = [
     '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
 ];
 /// Names that are listed of each sort.

@@ -7,6 +7,7 @@
 //! PEP 427, core metadata specification, entry points specification.
 
 use super::WheelError;
+use super::content::BREAKS;
 
 /// The file of the directory of descriptions that is read, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -54,21 +55,29 @@ impl Description {
 }
 
 /// Programs that pip makes for `entry_points.txt`.
+///
+/// Python's readers split lines at more places than `str::lines`, strip any number of brackets from
+/// a section and know `#` as the only comment; where they differ among themselves, both count.
 pub(super) fn programs(content: &[u8]) -> Result<Vec<String>, WheelError> {
     let text = std::str::from_utf8(content).map_err(|_error| WheelError::Description {
         file: "entry_points.txt",
         key: String::new(),
         reason: "it is not UTF-8",
     })?;
-    let (mut section, mut programs) = ("", Vec::new());
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            section = name.trim();
-        } else if matches!(section, "console_scripts" | "gui_scripts")
-            && !line.starts_with(['#', ';'])
+    let bare = |text: &str| -> String {
+        let space = |c: char| c.is_whitespace() || c == '\u{1f}';
+        text.trim_matches(space).to_owned()
+    };
+    let (mut makes, mut programs) = (false, Vec::new());
+    for line in text.split(BREAKS).map(bare) {
+        if line.starts_with('[') && line.ends_with(']') {
+            let section = bare(line.trim_matches(['[', ']']));
+            makes = matches!(section.as_str(), "console_scripts" | "gui_scripts");
+        } else if makes
+            && !line.starts_with('#')
             && let Some((name, _)) = line.split_once('=')
         {
-            programs.push(name.trim().to_owned());
+            programs.push(bare(name));
         }
     }
     Ok(programs)
@@ -105,6 +114,14 @@ mod tests {
         let text = "[console_scripts]\nleft = left:main\n# no = x\n\n[left.plugins]\nx = y\n\
                     [gui_scripts]\nright=right:main [extra]\n";
         assert_eq!(programs(text.as_bytes()).unwrap(), ["left", "right"]);
+        for text in [
+            "[[console_scripts]]\nleft=l:m\nright=r:m",
+            "[ console_scripts]\nleft=l:m\u{c}right=r:m",
+            "[x]\u{2028}[console_scripts]\u{85}left=l:m\r\u{1f}right\u{1f}=r:m",
+        ] {
+            let found = programs(text.as_bytes()).unwrap();
+            assert_eq!(found, ["left", "right"], "{text:?}");
+        }
         assert!(programs(b"[console_scripts]\n\xff = x\n").is_err());
     }
 }
