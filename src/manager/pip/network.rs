@@ -145,11 +145,6 @@ pub(super) fn layout(target: &Target, install: &Install, programs: &Programs) ->
     }
 }
 
-<<<<<<< HEAD
-#[cfg(test)]
-mod tests {
-    use url::Url;
-=======
 /// Scripts that a shell reads to enter the environment. No package owns them.
 fn activation(scripts: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(scripts).into_iter().flatten().flatten();
@@ -192,12 +187,12 @@ fn second_names(install: &Install) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
->>>>>>> hc
+
+    use url::Url;
 
     use super::*;
 
     #[test]
-<<<<<<< HEAD
     fn pins_are_told_in_the_run_s_own_words() {
         let url = |text: &str| Url::parse(text).unwrap();
         let stated = |name: &str, prefix: bool, repository: &str| NamePin {
@@ -260,7 +255,9 @@ mod tests {
             let finding = told(stated(name, prefix, "https://other.invalid/")).unwrap_err();
             assert_eq!(finding.code, Code::PolicyInvalid);
         }
-=======
+    }
+
+    #[test]
     fn what_no_package_owns_belongs_to_the_environment() {
         let guard = tempfile::tempdir().unwrap();
         let root = guard.path().canonicalize().unwrap();
@@ -318,6 +315,5 @@ mod tests {
                 ("root".to_owned(), String::new()),
             ]
         );
->>>>>>> hc
     }
 }
