@@ -24,7 +24,7 @@ pub use plan::{
     Access, Anchor, Credential, Expected, FileGuard, Launch, Layout, Magic, Network, Occupied,
     PathRule, Pin, Probe, ProxyMessage, Repository, View,
 };
-pub use secret::{Secret, redact_url};
+pub use secret::{Secret, redact_text, redact_url};
 pub use verdict::{
     Assessment, ControlVerdict, Level, LevelError, LevelStatus, LevelVerdict, Subject,
 };
