@@ -48,35 +48,55 @@ pub fn redact_url(url: &Url) -> String {
     shown.to_string()
 }
 
-/// A text as it may be shown: user and password taken out of every address in it.
-///
-/// For text that cannot be parsed as an address, or only holds one: what a user typed, a line of a
-/// file.
+/// A text in which no address shows credentials: what stands before the `@` of an authority is gone.
 pub fn redact_text(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let ends = |c: char| "/?#\\".contains(c) || c.is_whitespace();
+        let end = part.find(ends).unwrap_or(part.len());
+        let (authority, rest) = part.split_at_checked(end).unwrap_or((part, ""));
+        let host = authority.rsplit('@').next().unwrap_or_default();
         shown.push_str("://");
-        let ends = |c: char| c.is_whitespace() || c.is_control() || "/?#\"'`<>".contains(c);
-        let end = after.find(ends).unwrap_or(after.len());
-        let (authority, tail) = after.split_at_checked(end).unwrap_or((after, ""));
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                shown.push_str("***@");
-                shown.push_str(host);
-            }
-            None => shown.push_str(authority),
+        if host.len() < authority.len() {
+            shown.push_str("***@");
         }
-        rest = tail;
+        shown.push_str(host);
+        shown.push_str(rest);
     }
-    shown.push_str(rest);
     shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_address_in_a_text_shows_credentials() {
+        for (text, shown) in [
+            (
+                "--index-url=https://u:pw@h.invalid/p",
+                "--index-url=https://***@h.invalid/p",
+            ),
+            ("-ihttps://token@h.invalid", "-ihttps://***@h.invalid"),
+            (
+                "x @ https://u:p%40w@h.invalid/x#a=b",
+                "x @ https://***@h.invalid/x#a=b",
+            ),
+            (
+                "http://u:a@b@h.invalid ftp://v:w@i",
+                "http://***@h.invalid ftp://***@i",
+            ),
+            (
+                "https://h.invalid/@scope/name@1",
+                "https://h.invalid/@scope/name@1",
+            ),
+            ("@scope/name@npm:other@1", "@scope/name@npm:other@1"),
+            ("", ""),
+        ] {
+            assert_eq!(redact_text(text), shown);
+        }
+    }
 
     #[test]
     fn credentials_are_not_shown() {

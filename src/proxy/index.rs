@@ -134,7 +134,23 @@ impl Pipeline {
                 status,
                 headers,
                 body,
-            } => Ok(self.failed(asked, status, &headers, body)),
+            } => {
+                // A manager may go on as if there were no such package.
+                let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+                if status.is_client_error() && !absent && status != StatusCode::TOO_MANY_REQUESTS {
+                    let message = format!("the repository answered {status} for the index");
+                    let finding = Finding::new(Code::UpstreamFailed, redact_url(asked), message);
+                    let denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+                    self.events.found(&match denied {
+                        true => finding.with_hint(
+                            "check the credentials in your own configuration; they are given to \
+                             this repository only",
+                        ),
+                        false => finding,
+                    });
+                }
+                Ok(self.failed(asked, status, &headers, body))
+            }
             Fetched::Complete { url, headers, body } => {
                 let index = self.read_index(name, &url, &headers, &body)?;
                 if let Some(conflict) = self.expectations.conflict(&index.expected) {

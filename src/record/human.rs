@@ -8,15 +8,21 @@ use std::path::Path;
 
 use super::summary::{Summary, Suppression};
 use crate::diag::sanitize;
+use crate::model::Finding;
 
 /// Packages with suppressed scripts that are named.
 const NAMED: usize = 5;
+/// Notes that are shown.
+const NOTES: usize = 10;
+/// Characters of a note that are shown.
+const LINE: usize = 300;
 
 /// The lines for a person at the end of a run; findings were shown when they happened.
 pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(verified(summary));
     lines.extend(not_run(summary));
+    lines.extend(notes(summary));
     if summary.suppressed.iter().any(is_own) {
         lines.push(
             "hint: the project's own scripts can be run without v4run, after the install".into(),
@@ -124,6 +130,24 @@ fn not_run(summary: &Summary) -> Option<String> {
     Some(format!("install scripts not run: {}", parts.join(", ")))
 }
 
+fn notes(summary: &Summary) -> Vec<String> {
+    let line = |note: &Finding| {
+        let text = format!(
+            "note: {}: {}",
+            note.subject,
+            note.message.replace('\n', " ")
+        );
+        let text: String = text.chars().take(LINE).collect();
+        format!("{text} [{}]", note.code.name())
+    };
+    let mut lines: Vec<String> = summary.notes.iter().take(NOTES).map(line).collect();
+    let more = summary.notes.len().saturating_sub(NOTES);
+    if more > 0 {
+        lines.push(format!("{} in the record", things(more, "more note")));
+    }
+    lines
+}
+
 fn things(count: usize, name: &str) -> String {
     if count == 1 {
         format!("1 {name}")
@@ -137,7 +161,7 @@ mod tests {
     use super::super::fixture::healthy;
     use super::super::summary::tests::summarised;
     use super::*;
-    use crate::model::Event;
+    use crate::model::{Code, Event};
 
     fn lines(events: &[Event]) -> Vec<String> {
         human(
@@ -168,6 +192,25 @@ mod tests {
                 "v4run: record: /records/one",
             ]
         );
+    }
+
+    #[test]
+    fn notes_are_told_each_once_and_bounded() {
+        let note = |index: usize| {
+            let subject = format!("p{index}@1.0");
+            Event::Found(Finding::new(
+                Code::StartupCode,
+                subject,
+                "p.pth\nimport p\u{1b}[2J",
+            ))
+        };
+        let mut events: Vec<Event> = (0..12).map(note).collect();
+        events.push(note(0));
+        let shown = lines(&events);
+        assert!(shown[0].starts_with("v4run: note: p0@1.0: p.pth import p"));
+        assert!(shown[0].ends_with("[startup-code]"), "{shown:?}");
+        assert_eq!(shown[10], "v4run: 2 more notes in the record");
+        assert!(shown.iter().all(|line| !line.contains('\u{1b}')));
     }
 
     #[test]

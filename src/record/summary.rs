@@ -59,6 +59,9 @@ pub struct Summary {
     pub violations: Vec<Violation>,
     /// Everything found that is not a note.
     pub findings: Vec<FindingEntry>,
+    /// What is worth a line and changes nothing, apart from what is in `suppressed`.
+    #[serde(default)]
+    pub notes: Vec<Finding>,
     /// What was not run, and harmless probes that were refused; never changes the exit status.
     pub suppressed: Vec<Suppression>,
 }
@@ -176,6 +179,7 @@ impl Summary {
             level: assessment.headline(),
             violations: violations(index, exit),
             findings: findings(index),
+            notes: notes(index),
             suppressed: suppressed(index),
         }
     }
@@ -245,6 +249,21 @@ fn findings(index: &Index<'_>) -> Vec<FindingEntry> {
             finding: (*finding).clone(),
         })
         .collect()
+}
+
+/// Notes, each once; scripts and probes have a place of their own.
+fn notes(index: &Index<'_>) -> Vec<Finding> {
+    let mut notes: Vec<Finding> = Vec::new();
+    let stated = index.findings.iter().filter(|finding| {
+        let apart = matches!(finding.code, Code::SuppressedScript | Code::SuppressedProbe);
+        finding.code.severity() == Severity::Note && !apart
+    });
+    for finding in stated {
+        if !notes.contains(finding) {
+            notes.push((*finding).clone());
+        }
+    }
+    notes
 }
 
 fn suppressed(index: &Index<'_>) -> Vec<Suppression> {
@@ -319,9 +338,12 @@ pub(super) mod tests {
         let failure = Finding::new(Code::UpstreamFailed, "registry", "timed out");
         let mut events = vec![Event::Found(probe.clone()), Event::Found(probe)];
         events.push(Event::Found(failure));
+        let note = Finding::new(Code::StartupCode, "left@1.0", "left.pth: import left");
+        events.extend([Event::Found(note.clone()), Event::Found(note.clone())]);
         let summary = summarised(&events, |_outcome| {});
         assert_eq!((summary.suppressed.len(), summary.findings.len()), (1, 1));
         assert_eq!(summary.findings[0].severity, "failed");
+        assert_eq!(summary.notes, [note]);
         assert_eq!(summary.exit_code, 0);
         let text = serde_json::to_string(&summary).unwrap();
         assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);

@@ -373,33 +373,44 @@ fn not_reached(level: Level, assessment: &Assessment) -> Finding {
     .with_hint("`v4run assess` shows each control; `v4run explain 4.x` says what it needs")
 }
 
-/// The arguments as they may be recorded: the value of a flag that carries a credential is hidden.
+/// The arguments as they may be recorded: values of flags that carry credentials are hidden, and so
+/// is what addresses carry.
 fn shown_arguments(arguments: &[OsString]) -> Vec<String> {
+    let mut flag = String::new();
     let mut shown = Vec::with_capacity(arguments.len());
-    let mut way_out = false;
     for argument in arguments {
         let text = argument.to_string_lossy();
+        let is_flag = text.starts_with('-');
         shown.push(match text.split_once('=') {
             Some((flag, _)) if is_secret(flag) => format!("{flag}=***"),
-            Some((flag @ "--proxy", value)) => format!("{flag}={}", host_of(value)),
-            Some(_) | None if way_out => host_of(&text),
+            Some((flag, value)) if is_proxy(flag) => format!("{flag}={}", shown_proxy(value)),
+            _ if !is_flag && is_secret(&flag) => "***".to_owned(),
+            _ if !is_flag && is_proxy(&flag) => shown_proxy(&text),
             Some(_) | None => match url::Url::parse(&text) {
+                // An address as a whole loses its query too.
                 Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                     crate::model::redact_url(&url)
                 }
                 Ok(_) | Err(_) => crate::model::redact_text(&text),
             },
         });
-        way_out = text == "--proxy";
+        flag = match is_flag && !text.contains('=') {
+            true => text.into_owned(),
+            false => String::new(),
+        };
     }
     shown
 }
 
-/// A proxy without its login; the scheme may be missing.
-fn host_of(proxy: &str) -> String {
-    match proxy.rsplit_once('@') {
+fn is_proxy(flag: &str) -> bool {
+    flag.starts_with('-') && flag.to_ascii_lowercase().contains("proxy")
+}
+
+/// The address of a proxy, which may have no scheme.
+fn shown_proxy(value: &str) -> String {
+    match value.rsplit_once('@') {
         Some((_, host)) => format!("***@{host}"),
-        None => proxy.to_owned(),
+        None => value.to_owned(),
     }
 }
 
@@ -433,5 +444,33 @@ mod tests {
             let words: Vec<OsString> = given.split(' ').map(OsString::from).collect();
             assert_eq!(shown_arguments(&words).join(" "), shown);
         }
+    }
+
+    #[test]
+    fn credentials_are_not_recorded() {
+        let words = [
+            ("install", "install"),
+            (
+                "--index-url=https://u:pw@h.invalid/",
+                "--index-url=https://***@h.invalid/",
+            ),
+            ("--proxy", "--proxy"),
+            ("u:pw@p.invalid:3128", "***@p.invalid:3128"),
+            ("--proxy=http://u:pw@p.invalid", "--proxy=***@p.invalid"),
+            (
+                "--//h.invalid/:_authToken=pw",
+                "--//h.invalid/:_authToken=***",
+            ),
+            ("--_authToken", "--_authToken"),
+            ("pw", "***"),
+            ("left@1.0", "left@1.0"),
+            (
+                "x @ https://u:pw@h.invalid/x.whl",
+                "x @ https://***@h.invalid/x.whl",
+            ),
+        ];
+        let arguments: Vec<OsString> = words.iter().map(|(given, _)| given.into()).collect();
+        let expected: Vec<&str> = words.iter().map(|(_, shown)| *shown).collect();
+        assert_eq!(shown_arguments(&arguments), expected);
     }
 }

@@ -303,7 +303,7 @@ fn public_registries_are_never_named() {
 }
 
 /// Codes that no black-box run can bring about on a healthy machine, with the reason.
-const UNREACHED: [(&str, &str); 14] = [
+const UNREACHED: [(&str, &str); 6] = [
     ("usage", "the argument parser has words of its own"),
     (
         "runtime-changed",
@@ -322,17 +322,6 @@ const UNREACHED: [(&str, &str); 14] = [
         "would need a process that cannot be killed",
     ),
     ("internal", "would need an error in v4run itself"),
-    (
-        "config-ignored",
-        "a note without effect on a run; tested in the driver",
-    ),
-    ("artifact-invalid", "tested in the proxy"),
-    ("overwrite-refused", "tested in the proxy"),
-    ("name-ambiguous", "tested in the proxy"),
-    ("startup-code", "tested in the proxy"),
-    ("link-withheld", "tested in the proxy"),
-    ("source-withheld", "tested in the proxy"),
-    ("project-quarantined", "tested in the protocol"),
 ];
 
 #[test]

@@ -112,6 +112,22 @@ impl Python {
         }
     }
 
+    /// Takes everything but pip out of the package directory: quicker than a new environment.
+    pub(crate) fn clear(&self) {
+        let own = ["pip", &base().metadata];
+        for entry in fs::read_dir(self.packages()).unwrap().flatten() {
+            let name = entry.file_name();
+            if own.iter().any(|own| name == **own) {
+                continue;
+            }
+            let path = entry.path();
+            match path.is_dir() && !path.is_symlink() {
+                true => fs::remove_dir_all(&path).unwrap(),
+                false => fs::remove_file(&path).unwrap(),
+            }
+        }
+    }
+
     /// The environment.
     pub(crate) fn environment(&self) -> &Path {
         &self.environment
@@ -175,5 +191,9 @@ fn copy(from: &Path, to: &Path) {
         }
     } else {
         fs::copy(from, to).unwrap();
+        // What was compiled counts only beside a source of the same age.
+        let age = fs::metadata(from).unwrap().modified().unwrap();
+        let file = fs::File::options().append(true).open(to).unwrap();
+        file.set_modified(age).unwrap();
     }
 }

@@ -1,7 +1,11 @@
-//! Wheels made in code: a stored zip with metadata and a list of files.
+//! Wheels made in code: a zip with metadata and a list of files, right or wrong as told.
+
+use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use sha2::{Digest as _, Sha256};
 
 use crate::registry::Registry;
@@ -11,10 +15,32 @@ use crate::registry::Registry;
 pub(crate) struct Wheel {
     name: String,
     version: String,
-    files: Vec<(String, Vec<u8>)>,
+    files: Vec<Entry>,
     requires: Vec<String>,
     extras: Vec<String>,
     scripts: Vec<(String, String)>,
+    described: (String, String),
+    record: Option<fn(String) -> String>,
+}
+
+/// A file in the making.
+#[derive(Clone, Debug)]
+struct Entry {
+    path: String,
+    content: Vec<u8>,
+    mode: u32,
+    packed: bool,
+}
+
+impl Entry {
+    fn new(path: &str, content: &[u8]) -> Self {
+        Self {
+            path: path.into(),
+            content: content.into(),
+            mode: 0o100_644,
+            packed: false,
+        }
+    }
 }
 
 impl Wheel {
@@ -35,12 +61,42 @@ impl Wheel {
             requires: Vec::new(),
             extras: Vec::new(),
             scripts: Vec::new(),
+            described: (name.into(), version.into()),
+            record: None,
         }
     }
 
     /// Adds a file.
     pub(crate) fn file(mut self, path: &str, content: &[u8]) -> Self {
-        self.files.push((path.into(), content.into()));
+        self.files.push(Entry::new(path, content));
+        self
+    }
+
+    /// Adds a symbolic link.
+    pub(crate) fn link(mut self, path: &str, target: &str) -> Self {
+        let mut entry = Entry::new(path, target.as_bytes());
+        entry.mode = 0o120_777;
+        self.files.push(entry);
+        self
+    }
+
+    /// Adds so many zeros, compressed.
+    pub(crate) fn zeros(mut self, path: &str, count: usize) -> Self {
+        let mut entry = Entry::new(path, &vec![0; count]);
+        entry.packed = true;
+        self.files.push(entry);
+        self
+    }
+
+    /// Has METADATA state another name and version.
+    pub(crate) fn says(mut self, name: &str, version: &str) -> Self {
+        self.described = (name.into(), version.into());
+        self
+    }
+
+    /// Changes the text of RECORD.
+    pub(crate) fn record(mut self, change: fn(String) -> String) -> Self {
+        self.record = Some(change);
         self
     }
 
@@ -88,12 +144,12 @@ impl Wheel {
         let metadata = format!(
             "Metadata-Version: 2.1\nName: {}\nVersion: {}\nSummary: made for a test\n\
              {requires}{extras}\n",
-            self.name, self.version
+            self.described.0, self.described.1
         );
         let tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
         let mut files = self.files.clone();
-        files.push((format!("{info}/METADATA"), metadata.into_bytes()));
-        files.push((format!("{info}/WHEEL"), tag.as_bytes().to_vec()));
+        files.push(Entry::new(&format!("{info}/METADATA"), metadata.as_bytes()));
+        files.push(Entry::new(&format!("{info}/WHEEL"), tag.as_bytes()));
         if !self.scripts.is_empty() {
             let lines: String = self
                 .scripts
@@ -101,51 +157,64 @@ impl Wheel {
                 .map(|(name, target)| format!("{name} = {target}\n"))
                 .collect();
             let text = format!("[console_scripts]\n{lines}");
-            files.push((format!("{info}/entry_points.txt"), text.into_bytes()));
+            files.push(Entry::new(
+                &format!("{info}/entry_points.txt"),
+                text.as_bytes(),
+            ));
         }
         let mut record: String = files
             .iter()
-            .map(|(path, content)| {
-                let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(content));
-                format!("{path},sha256={digest},{}\n", content.len())
+            .map(|entry| {
+                let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&entry.content));
+                format!("{},sha256={digest},{}\n", entry.path, entry.content.len())
             })
             .collect();
         record.push_str(&format!("{info}/RECORD,,\n"));
-        files.push((format!("{info}/RECORD"), record.into_bytes()));
+        if let Some(change) = self.record {
+            record = change(record);
+        }
+        files.push(Entry::new(&format!("{info}/RECORD"), record.as_bytes()));
         zip(&files)
     }
 }
 
-/// A zip archive of stored files.
-fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+/// A zip archive.
+fn zip(files: &[Entry]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
-    for (path, content) in files {
+    for entry in files {
         let mut crc = flate2::Crc::new();
-        crc.update(content);
-        let size = u32::try_from(content.len()).unwrap();
+        crc.update(&entry.content);
+        let size = u32::try_from(entry.content.len()).unwrap();
+        let packed = if entry.packed {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&entry.content).unwrap();
+            encoder.finish().unwrap()
+        } else {
+            entry.content.clone()
+        };
         let offset = u32::try_from(out.len()).unwrap();
         // Version, flags, method, time, date (1980-01-01), then sums and lengths.
         let mut common = Vec::new();
-        for field in [20_u16, 0, 0, 0, 0x21] {
+        for field in [20_u16, 0, if entry.packed { 8 } else { 0 }, 0, 0x21] {
             common.extend(field.to_le_bytes());
         }
-        for field in [crc.sum(), size, size] {
+        for field in [crc.sum(), u32::try_from(packed.len()).unwrap(), size] {
             common.extend(field.to_le_bytes());
         }
-        common.extend(u16::try_from(path.len()).unwrap().to_le_bytes());
+        common.extend(u16::try_from(entry.path.len()).unwrap().to_le_bytes());
         common.extend(0_u16.to_le_bytes());
         out.extend(b"PK\x03\x04");
         out.extend(&common);
-        out.extend(path.as_bytes());
-        out.extend(content);
+        out.extend(entry.path.as_bytes());
+        out.extend(packed);
         directory.extend(b"PK\x01\x02");
         directory.extend((3_u16 << 8 | 20).to_le_bytes());
         directory.extend(&common);
         directory.extend([0_u8; 6]);
-        directory.extend((0o100_644_u32 << 16).to_le_bytes());
+        directory.extend((entry.mode << 16).to_le_bytes());
         directory.extend(offset.to_le_bytes());
-        directory.extend(path.as_bytes());
+        directory.extend(entry.path.as_bytes());
     }
     let start = u32::try_from(out.len()).unwrap();
     let size = u32::try_from(directory.len()).unwrap();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::Response;
@@ -38,11 +40,20 @@ enum Route {
 /// Decides the answer to one request.
 pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
     let route = route(&seen.path);
-    let fault = next_fault(shared, &route);
+    let fault = next_fault(shared, &route, &seen.path);
     if let Some(expected) = &shared.setup.token
         && seen.header("authorization") != Some(format!("Bearer {expected}").as_str())
     {
         return Answer::Response(status(401, "authentication required"));
+    }
+    if let Some((name, password)) = shared.setup.login {
+        let expected = format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
+        if seen.header("authorization") != Some(expected.as_str()) {
+            let mut response = status(401, "authentication required");
+            let value = "Basic realm=\"test\"".parse().unwrap();
+            response.headers_mut().insert("www-authenticate", value);
+            return Answer::Response(response);
+        }
     }
     let scheme = if shared.setup.plain { "http" } else { "https" };
     let base = format!("{scheme}://{host}/");
@@ -64,14 +75,22 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
             Answer::Response(response.body(Reply::whole(Vec::new())).unwrap())
         }
         Some(What::Truncated) => {
-            let content = content(shared, &route, &base, seen);
-            let response = ok("application/json").header("content-length", content.len());
+            let (kind, content) = any_content(shared, &route, &base, seen);
+            let response = ok(kind).header("content-length", content.len());
             Answer::Response(response.body(Reply::truncated(&content)).unwrap())
         }
         Some(What::Slow(pieces, pause)) => {
-            let content = content(shared, &route, &base, seen);
+            let (kind, content) = any_content(shared, &route, &base, seen);
             let reply = Reply::slow(&content, pieces, pause);
-            Answer::Response(ok("application/json").body(reply).unwrap())
+            Answer::Response(ok(kind).body(reply).unwrap())
+        }
+        Some(What::Page(kind, text)) => {
+            let reply = Reply::whole(text.into_bytes());
+            Answer::Response(ok(kind).body(reply).unwrap())
+        }
+        Some(What::LongPage(kind, text, size)) => {
+            let reply = Reply::padded(text.into_bytes(), size, Vec::new());
+            Answer::Response(ok(kind).body(reply).unwrap())
         }
         Some(What::Padded(size)) => {
             let document = content(shared, &route, &base, seen);
@@ -83,11 +102,18 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
     }
 }
 
-fn next_fault(shared: &Shared, route: &Route) -> Option<What> {
+/// The true body of any path, with its type.
+fn any_content(shared: &Shared, route: &Route, base: &str, seen: &Seen) -> (&'static str, Vec<u8>) {
+    python::content(shared, &seen.path)
+        .unwrap_or_else(|| ("application/json", content(shared, route, base, seen)))
+}
+
+fn next_fault(shared: &Shared, route: &Route, path: &str) -> Option<What> {
     let mut faults = shared.faults.lock().unwrap();
     for fault in faults.iter_mut() {
         let matches = match (&fault.on, route) {
             (On::All, _) => true,
+            (On::Path(ending), _) => path.ends_with(ending),
             (On::Packument(wanted), Route::Packument(name)) => wanted == name,
             (On::Tarball(wanted), Route::Tarball(name, _)) => wanted == name,
             _ => false,

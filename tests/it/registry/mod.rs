@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) old_tls: bool,
     /// Answer 401 without this bearer token.
     pub(crate) token: Option<String>,
+    /// Answer 401 without this name and password.
+    pub(crate) login: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Setup {
@@ -45,6 +47,7 @@ impl Default for Setup {
             plain: false,
             old_tls: false,
             token: None,
+            login: None,
         }
     }
 }
@@ -56,6 +59,8 @@ pub(crate) enum On {
     Packument(&'static str),
     /// The archives of a package.
     Tarball(&'static str),
+    /// Every path with that ending.
+    Path(&'static str),
     /// Everything.
     All,
 }
@@ -77,6 +82,10 @@ pub(crate) enum What {
     Redirect(String),
     /// A valid index document, padded by so many bytes.
     Padded(u64),
+    /// Status 200 with that type and text.
+    Page(&'static str, String),
+    /// The same with so many bytes of padding behind the text.
+    LongPage(&'static str, String, u64),
 }
 
 struct Fault {
@@ -284,6 +293,11 @@ impl Registry {
             skip,
             left: times,
         });
+    }
+
+    /// No fault is left.
+    pub(crate) fn heal(&self) {
+        self.shared.faults.lock().unwrap().clear();
     }
 
     /// Requests so far.

@@ -19,6 +19,8 @@ pub(crate) struct PythonFile {
     pub(crate) content: Vec<u8>,
     /// What the page puts behind the address, `#` not included.
     pub(crate) fragment: String,
+    /// The address on the page, where it is not the file's own.
+    pub(crate) address: Option<String>,
 }
 
 /// Files by project.
@@ -45,6 +47,33 @@ impl Registry {
         content: &[u8],
         fragment: &str,
     ) {
+        self.hold_file(project, name, content, fragment, None);
+    }
+
+    /// Puts a link onto the page of a project; the file behind it is somewhere else or nowhere.
+    pub(crate) fn publish_link(&self, project: &str, name: &str, address: &str, fragment: &str) {
+        self.hold_file(project, name, &[], fragment, Some(address.into()));
+    }
+
+    /// Address of a published file.
+    pub(crate) fn file_url(&self, name: &str) -> String {
+        format!("{}files/{name}", self.base())
+    }
+
+    /// Requests for files so far.
+    pub(crate) fn files_seen(&self) -> Vec<String> {
+        let paths = self.seen().into_iter().map(|seen| seen.path);
+        paths.filter(|path| path.starts_with("/files/")).collect()
+    }
+
+    fn hold_file(
+        &self,
+        project: &str,
+        name: &str,
+        content: &[u8],
+        fragment: &str,
+        address: Option<String>,
+    ) {
         let mut files = self.shared.python.lock().unwrap();
         files
             .entry(project.to_string())
@@ -53,34 +82,45 @@ impl Registry {
                 name: name.into(),
                 content: content.into(),
                 fragment: fragment.into(),
+                address,
             });
     }
 }
 
-/// The answer to a request of the Python index or its files; `None` for any other.
-pub(super) fn answer(shared: &Shared, path: &str) -> Option<Response<Reply>> {
+/// Type and content of a page of the Python index or a file of it; `None` for any other path, and an
+/// empty type for a project that is not there.
+pub(super) fn content(shared: &Shared, path: &str) -> Option<(&'static str, Vec<u8>)> {
     let files = shared.python.lock().unwrap();
     if let Some(project) = path.strip_prefix("/simple/") {
         let Some(found) = files.get(project.trim_end_matches('/')) else {
-            let response = Response::builder().status(404);
-            return Some(response.body(Reply::whole(Vec::new())).unwrap());
+            return Some(("", Vec::new()));
         };
         let links: String = found
             .iter()
             .map(|file| {
                 let separator = if file.fragment.is_empty() { "" } else { "#" };
+                let own = format!("../../files/{}", file.name);
+                let address = file.address.as_ref().unwrap_or(&own);
                 format!(
-                    "<a href=\"../../files/{0}{separator}{1}\">{0}</a>\n",
-                    file.name, file.fragment
+                    "<a href=\"{address}{separator}{}\">{}</a>\n",
+                    file.fragment, file.name
                 )
             })
             .collect();
         let page = format!("<!DOCTYPE html><html><body>\n{links}</body></html>\n");
-        let response = Response::builder().header("content-type", "text/html");
-        return Some(response.body(Reply::whole(page.into_bytes())).unwrap());
+        return Some(("text/html", page.into_bytes()));
     }
     let name = path.strip_prefix("/files/")?;
     let file = files.values().flatten().find(|file| file.name == name)?;
-    let response = Response::builder().header("content-type", "application/octet-stream");
-    Some(response.body(Reply::whole(file.content.clone())).unwrap())
+    Some(("application/octet-stream", file.content.clone()))
+}
+
+/// The answer to a request of the Python index or its files; `None` for any other.
+pub(super) fn answer(shared: &Shared, path: &str) -> Option<Response<Reply>> {
+    let (kind, content) = content(shared, path)?;
+    let response = match kind {
+        "" => Response::builder().status(404),
+        kind => Response::builder().header("content-type", kind),
+    };
+    Some(response.body(Reply::whole(content)).unwrap())
 }

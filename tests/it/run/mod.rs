@@ -310,8 +310,9 @@ impl Run {
                 let text = String::from_utf8_lossy(&content);
                 assert!(
                     !text.contains(secret),
-                    "secret in {}",
-                    entry.path().display()
+                    "secret in {}: {}",
+                    entry.path().display(),
+                    around(&text, secret)
                 );
             }
         }
@@ -320,4 +321,11 @@ impl Run {
             self.record().check(code, &self.told());
         }
     }
+}
+
+/// Where a text was found, for a failing assertion.
+fn around(text: &str, found: &str) -> String {
+    let before = text.split(found).next().unwrap_or_default();
+    let start: Vec<char> = before.chars().rev().take(120).collect();
+    start.into_iter().rev().collect()
 }
