@@ -384,3 +384,15 @@ fn a_file_of_the_project_names_none_outside() {
     );
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+#[test]
+fn a_variable_goes_to_no_index_that_nobody_named() {
+    let line = |host: &str| format!("--index-url https://${{TOKEN}}@{host}.invalid/simple\n");
+    let own = gather(&[("r.txt", &line("mine"))], &[]);
+    assert_eq!(own.codes(), []);
+    assert!(own.found.scope.indexes[0].credential.is_some());
+    let other = gather(&[("r.txt", &line("index"))], &[]);
+    let refused = (Code::ConfigRefused, "r.txt:1".to_owned());
+    assert_eq!(other.codes(), [refused]);
+    assert!(!format!("{:?}", other.found.findings).contains("t0k"));
+}
