@@ -136,3 +136,23 @@ fn a_pip_that_the_checkout_brings_is_not_run() {
         run.refuses(126, "config-refused", "4.18");
     }
 }
+
+#[test]
+fn a_link_of_the_project_leads_no_reader_out_of_it() {
+    let registry = Registry::start();
+    let mut python = Python::new(&registry);
+    python.project.secret("hunter2");
+    let token = python.project.outside("token");
+    fs::write(&token, "hunter2 of the user\n").unwrap();
+    symlink(&token, python.project.path("requirements.txt")).unwrap();
+    let run = python.v4run(&["install", "-r", "requirements.txt"]).run();
+    run.refuses(126, "config-refused", "4.18");
+    // What the user names may lie anywhere.
+    let own = python.project.outside("own.txt");
+    let base = python.project.outside("base.txt");
+    fs::write(&own, "-r base.txt\n").unwrap();
+    fs::write(&base, "leaf\n").unwrap();
+    Wheel::new("leaf", "1.0.0").publish(&registry);
+    let named = own.display().to_string();
+    python.v4run(&["install", "-r", &named]).run().succeeds();
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Gatherer;
 use crate::manager::pip::argv::{self, Given};
 use crate::manager::pip::configuration::Origin;
+use crate::manager::pip::find::absolute;
 use crate::manager::pip::lines::{self, Entry, LinesError};
 use crate::manager::pip::lock::{self, pylock};
 use crate::manager::pip::settings::{self, Setting};
@@ -111,6 +112,16 @@ impl Gatherer<'_> {
         }
         let real = self.grounds.directory.join(path);
         let real = real.canonicalize().unwrap_or(real);
+        if self.leaves(path, &real, open.first()) {
+            let message = format!(
+                "names a file of requirements outside the project: {shown}; what is in it would \
+                 be shown or asked for at the index"
+            );
+            let finding = Finding::new(Code::ConfigRefused, place, message);
+            let hint = "run v4run in a directory that holds both files";
+            self.found.findings.push(finding.with_hint(hint));
+            return None;
+        }
         self.files = self.files.saturating_add(1);
         if open.contains(&real) || open.len() > DEPTH || self.files > FILES {
             self.refuse(
@@ -177,6 +188,20 @@ impl Gatherer<'_> {
         open.pop();
         self.show(real, text);
         Some(())
+    }
+
+    /// Whether a file lies where only the user may send the reader: a file that the user names may
+    /// lie anywhere, one that a file names lies in the project or beside the user's, and a link of
+    /// the project stays in it.
+    fn leaves(&self, path: &Path, real: &Path, first: Option<&PathBuf>) -> bool {
+        let project = self.grounds.project;
+        if real.starts_with(project) {
+            return false;
+        }
+        match first.and_then(|first| first.parent()) {
+            Some(beside) => !real.starts_with(beside),
+            None => absolute(&self.grounds.directory.join(path)).starts_with(project),
+        }
     }
 
     /// Has pip shown what was understood.

@@ -365,3 +365,34 @@ fn many_problems_are_counted() {
     assert_eq!(list.len(), LISTED + 1);
     assert!(list[LISTED].message.contains("30 more"));
 }
+
+#[test]
+fn a_file_of_the_project_names_none_outside() {
+    let files = [
+        ("r.txt", "-r ../token\n-c sub/c.txt\n"),
+        ("sub/c.txt", "-c ../../other/c.txt\n"),
+        ("../token", "hunter2\n"),
+        ("../other/c.txt", "hunter2 = x\n"),
+    ];
+    let outcome = gather(&files, &[]);
+    let code = Code::ConfigRefused;
+    let place = |text: &str| (code, text.to_owned());
+    assert_eq!(outcome.codes(), [place("r.txt:1"), place("sub/c.txt:1")]);
+    let told = format!(
+        "{:?} {:?}",
+        outcome.found.findings, outcome.found.requirements
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_variable_goes_to_no_index_that_nobody_named() {
+    let line = |host: &str| format!("--index-url https://${{TOKEN}}@{host}.invalid/simple\n");
+    let own = gather(&[("r.txt", &line("mine"))], &[]);
+    assert_eq!(own.codes(), []);
+    assert!(own.found.scope.indexes[0].credential.is_some());
+    let other = gather(&[("r.txt", &line("index"))], &[]);
+    let refused = (Code::ConfigRefused, "r.txt:1".to_owned());
+    assert_eq!(other.codes(), [refused]);
+    assert!(!format!("{:?}", other.found.findings).contains("t0k"));
+}
