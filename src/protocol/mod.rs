@@ -203,6 +203,12 @@ pub trait Protocol: std::fmt::Debug + Sync {
         None
     }
 
+    /// Whether the credentials of a repository are also for the files that its index names at its own
+    /// scheme, host and port, wherever they lie there.
+    fn credentials_cover_host(&self) -> bool {
+        false
+    }
+
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the
     /// format has nothing to look for.
     fn inspect(

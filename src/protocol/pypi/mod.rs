@@ -89,6 +89,11 @@ impl Protocol for Pypi {
         base.join(&format!("{name}/")).ok()
     }
 
+    fn credentials_cover_host(&self) -> bool {
+        // An index and its files are siblings on most servers, and pip has one login a host.
+        true
+    }
+
     fn inspect(
         &self,
         artifact: &Artifact<'_>,
