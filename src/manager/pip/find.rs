@@ -126,7 +126,7 @@ impl Search<'_> {
             return Err(format!("its interpreter `{}` {why}", executable.display()));
         }
         let beside = place(executable).canonicalize().ok();
-        let real = if real.parent() == beside.as_deref() {
+        let real = if real.parent() == beside.as_deref() && elf::is_elf(&real) {
             // An environment that was made with copies: its base is named in its own settings.
             copied_from(executable).unwrap_or(real)
         } else {
