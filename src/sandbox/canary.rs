@@ -103,6 +103,12 @@ pub const ALL: &[Canary] = &[
         exec_loader,
     ),
     canary(
+        "exec-preload",
+        EACCES,
+        "the program interpreter loads a written library",
+        exec_preload,
+    ),
+    canary(
         "memory-file",
         EPERM,
         "code is placed in memory that can be executed",
@@ -157,6 +163,13 @@ pub const ALL: &[Canary] = &[
     canary("datagram", EACCES, "data leaves by UDP or DNS", |_| {
         attempt::socket(2, 2, 0).map(drop)
     }),
+    // UDP-Lite: of the less usual transports the one that kernels have built in.
+    canary(
+        "other-transport",
+        EACCES,
+        "data leaves by a transport that nothing else looks at",
+        |_| attempt::socket(2, 2, 136).map(drop),
+    ),
     canary(
         "netlink",
         EACCES,
@@ -437,15 +450,34 @@ fn exec_loader(scene: &Scene) -> io::Result<()> {
     ))
 }
 
-/// The program interpreter of this process: the mapped file whose name says so.
+fn exec_preload(scene: &Scene) -> io::Result<()> {
+    let payload = c_path(&payload(scene)?)?;
+    let script = script(scene, "exec-preload")?;
+    let missing = || io::Error::from_raw_os_error(libc::ENOENT);
+    let loader = c_path(&interpreter().ok_or_else(missing)?)?;
+    let library = scene.inside.join("library");
+    std::fs::copy(mapped("libgcc_s").ok_or_else(missing)?, &library)?;
+    let library = c_path(&library)?;
+    Err(attempt::execute(
+        &loader,
+        &[&loader, c"--preload", &library, &payload, c"-c", &script],
+    ))
+}
+
+/// The program interpreter of this process.
 fn interpreter() -> Option<PathBuf> {
+    mapped("ld-")
+}
+
+/// The file of this process's memory whose name begins so.
+fn mapped(start: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(5))
         .find(|path| {
             path.rsplit('/')
                 .next()
-                .is_some_and(|name| name.starts_with("ld-"))
+                .is_some_and(|name| name.starts_with(start))
         })
         .map(PathBuf::from)
 }
