@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::profile::Policy;
 
+mod copy;
 mod elf;
 pub mod npm;
 pub mod pip;

@@ -5,8 +5,6 @@
 //! and the walk is bounded. What npm ran or fetched is not judged here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
 
 use self::disk::{Disk, Found, PACKAGES};
 use super::lockfile::{self, Entry, Lock};
@@ -406,25 +404,4 @@ fn contradict(one: &Entry, other: &Entry) -> bool {
         (Some(one), Some(other)) => !one.agrees_with(&other),
         _ => false,
     }
-}
-
-/// Copies npm's package; links inside it are kept as what they lead to.
-pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut pending: Vec<(PathBuf, PathBuf, usize)> =
-        vec![(from.to_path_buf(), to.to_path_buf(), 0)];
-    while let Some((source, target, depth)) = pending.pop() {
-        if depth > 64 {
-            return Err(io::Error::other("the directory is nested too deeply"));
-        }
-        if source.is_dir() {
-            std::fs::create_dir_all(&target)?;
-            for entry in std::fs::read_dir(&source)? {
-                let entry = entry?;
-                pending.push((entry.path(), target.join(entry.file_name()), depth + 1));
-            }
-        } else if source.exists() {
-            std::fs::copy(&source, &target)?;
-        }
-    }
-    Ok(())
 }

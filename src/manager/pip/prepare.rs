@@ -19,6 +19,7 @@ use super::invocation;
 use super::network::{layout, pins, repositories};
 use super::target::Target;
 use super::writes::{Install, Places, Scene, resolved};
+use crate::manager::copy::{Links, copy};
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
 use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Tool, View};
 use crate::profile::Profile;
@@ -226,7 +227,8 @@ impl Plan<'_> {
             return Ok(place.to_path_buf());
         }
         let place = self.request.private.config.join("running");
-        copy(&self.target.pip, &place.join("pip")).map_err(|error| {
+        // pip has no links of its own, and others could lead anywhere.
+        copy(&self.target.pip, &place.join("pip"), Links::LeftOut, FILES).map_err(|error| {
             let message = format!("pip cannot be copied to a private directory: {error}");
             let subject = self.target.pip.display().to_string();
             Finding::new(Code::SandboxUnenforceable, subject, message)
@@ -319,29 +321,3 @@ fn unwritable(path: &Path, error: &io::Error) -> Finding {
 
 /// Files of a package; pip has some thousand.
 const FILES: usize = 20_000;
-
-/// Copies a package. Links are left out: pip has none, and they could lead anywhere.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut left = FILES;
-    let mut pending: Vec<(PathBuf, PathBuf, usize)> =
-        vec![(from.to_path_buf(), to.to_path_buf(), 0)];
-    while let Some((source, target, depth)) = pending.pop() {
-        if depth > 64 {
-            return Err(io::Error::other("the directory is nested too deeply"));
-        }
-        left = left
-            .checked_sub(1)
-            .ok_or_else(|| io::Error::other("the directory has more files than any pip"))?;
-        let kind = std::fs::symlink_metadata(&source)?.file_type();
-        if kind.is_dir() {
-            std::fs::create_dir_all(&target)?;
-            for entry in std::fs::read_dir(&source)? {
-                let entry = entry?;
-                pending.push((entry.path(), target.join(entry.file_name()), depth + 1));
-            }
-        } else if kind.is_file() {
-            std::fs::copy(&source, &target)?;
-        }
-    }
-    Ok(())
-}

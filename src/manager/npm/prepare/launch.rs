@@ -9,17 +9,21 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::Facts;
+use crate::manager::copy::{Links, copy};
 use crate::manager::npm::config::Origin;
 use crate::manager::npm::find::Runtime;
 use crate::manager::npm::manifest::PROJECT_HOOKS;
 use crate::manager::npm::plan::Grounds;
-use crate::manager::npm::{definitions, network, project, tree};
+use crate::manager::npm::{definitions, network, project};
 use crate::manager::rules::Writes;
 use crate::manager::{Prepared, Project, Promotion, Refusal};
 use crate::model::{
     Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Tool, View,
 };
 use crate::profile::{Does, Writes as Scope};
+
+/// Files of an npm with what its links lead to; distributions share packages by links.
+const FILES: usize = 200_000;
 
 impl Facts<'_> {
     fn is_dry(&self) -> bool {
@@ -218,14 +222,16 @@ impl Facts<'_> {
         };
         let private = &self.request.private.config;
         if written(&running.npm) {
-            let copy = private.join("npm");
-            tree::copy(&running.npm, &copy).map_err(|error| failed(&running.npm, &error))?;
-            running.npm = copy;
+            let place = private.join("npm");
+            copy(&running.npm, &place, Links::Followed, FILES)
+                .map_err(|error| failed(&running.npm, &error))?;
+            running.npm = place;
         }
         if written(&running.node) {
-            let copy = private.join("node");
-            tree::copy(&running.node, &copy).map_err(|error| failed(&running.node, &error))?;
-            running.node = copy;
+            let place = private.join("node");
+            copy(&running.node, &place, Links::Followed, FILES)
+                .map_err(|error| failed(&running.node, &error))?;
+            running.node = place;
         }
         Ok(running)
     }
