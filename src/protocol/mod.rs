@@ -49,6 +49,12 @@ pub enum Class {
     Refused(String),
 }
 
+impl From<Result<Self, &'static str>> for Class {
+    fn from(read: Result<Self, &'static str>) -> Self {
+        read.unwrap_or_else(|reason| Self::Refused(reason.to_owned()))
+    }
+}
+
 /// Why an index document could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -13,10 +13,7 @@ use crate::protocol::Class;
 const NAME: usize = 214;
 
 pub(super) fn classify(method: &Method, base: &Url, url: &Url) -> Class {
-    match read(method, base, url) {
-        Ok(class) => class,
-        Err(reason) => Class::Refused(reason.to_owned()),
-    }
+    read(method, base, url).into()
 }
 
 fn read(method: &Method, base: &Url, url: &Url) -> Result<Class, &'static str> {

@@ -16,10 +16,7 @@ use crate::model::python::normalize_name;
 use crate::protocol::Class;
 
 pub(super) fn classify(method: &Method, base: &Url, url: &Url) -> Class {
-    match read(method, base, url) {
-        Ok(class) => class,
-        Err(reason) => Class::Refused(reason.to_owned()),
-    }
+    read(method, base, url).into()
 }
 
 fn read(method: &Method, base: &Url, url: &Url) -> Result<Class, &'static str> {
