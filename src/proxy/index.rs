@@ -42,7 +42,14 @@ pub(super) struct Belonging {
 #[derive(Debug)]
 struct Census {
     /// Documents that were fetched for it, each until the manager asks for it, by repository.
-    documents: Mutex<HashMap<String, Fetched<Bytes>>>,
+    documents: Mutex<HashMap<String, Page>>,
+}
+
+/// An answer to the question for a name, and what it says when it is an index document.
+#[derive(Debug)]
+struct Page {
+    fetched: Fetched<Bytes>,
+    index: Option<Index>,
 }
 
 impl Belonging {
@@ -72,7 +79,7 @@ impl Belonging {
 }
 
 impl Census {
-    fn take(&self, repository: &str) -> Option<Fetched<Bytes>> {
+    fn take(&self, repository: &str) -> Option<Page> {
         let mut documents = self
             .documents
             .lock()
@@ -100,13 +107,14 @@ impl Pipeline {
             let census = cell
                 .get_or_try_init(|| self.census(name, &rivals, &headers))
                 .await?;
-            if let Some(fetched) = census.take(&repository.id) {
-                return self.give(name, url, fetched);
+            if let Some(page) = census.take(&repository.id) {
+                return self.give(name, url, page);
             }
         }
         let limit = self.protocol.index_limit();
         let fetched = self.document(url, headers, limit).await?;
-        self.give(name, url, fetched)
+        let index = None;
+        self.give(name, url, Page { fetched, index })
     }
 
     /// The answer of a repository to which a name does not belong: it has none of that name. When
@@ -128,8 +136,8 @@ impl Pipeline {
             .with_hint("configure that repository, or correct the pin"))
     }
 
-    fn give(&self, name: &str, asked: &Url, fetched: Fetched<Bytes>) -> Result<Answer, Finding> {
-        match fetched {
+    fn give(&self, name: &str, asked: &Url, page: Page) -> Result<Answer, Finding> {
+        match page.fetched {
             Fetched::Failed {
                 status,
                 headers,
@@ -152,7 +160,10 @@ impl Pipeline {
                 Ok(self.failed(asked, status, &headers, body))
             }
             Fetched::Complete { url, headers, body } => {
-                let index = self.read_index(name, &url, &headers, &body)?;
+                let index = match page.index {
+                    Some(index) => index,
+                    None => self.read_index(name, &url, &headers, &body)?,
+                };
                 if let Some(conflict) = self.expectations.conflict(&index.expected) {
                     return Err(conflict);
                 }
@@ -236,13 +247,18 @@ impl Pipeline {
         for (repository, address) in rivals {
             let limit = self.protocol.index_limit();
             let fetched = self.document(address, headers.clone(), limit).await?;
-            match &fetched {
+            let index = match &fetched {
                 Fetched::Complete { url, headers, body } => {
                     let index = self.read_index(name, url, headers, body)?;
-                    having.push((*repository, address, index.tracks, index.alternates));
+                    let (tracks, alternates) = (index.tracks.clone(), index.alternates.clone());
+                    having.push((*repository, address, tracks, alternates));
+                    Some(index)
                 }
                 Fetched::Failed { status, .. }
-                    if matches!(*status, StatusCode::NOT_FOUND | StatusCode::GONE) => {}
+                    if matches!(*status, StatusCode::NOT_FOUND | StatusCode::GONE) =>
+                {
+                    None
+                }
                 Fetched::Failed { status, .. } => {
                     let message = format!(
                         "whether `{}` has `{name}` cannot be told, so that no other repository \
@@ -254,8 +270,8 @@ impl Pipeline {
                             .with_hint(Code::NameAmbiguous.remedy()),
                     );
                 }
-            }
-            documents.insert(repository.id.clone(), fetched);
+            };
+            documents.insert(repository.id.clone(), Page { fetched, index });
         }
         let claims: Vec<Claim<'_>> = having
             .iter()

@@ -90,21 +90,7 @@ impl Pipeline {
             if let Some(named) = self.expectations.at(url) {
                 // Where the address says whose it is, no index of another package does.
                 let own = self.repositories.of(url).and_then(|repository| {
-                    match self.protocol.classify(method, &repository.base, url) {
-                        Class::Artifact {
-                            name,
-                            version,
-                            file,
-                        } => Some(Named {
-                            name,
-                            version: version?,
-                            file,
-                        }),
-                        Class::Index { .. }
-                        | Class::Metadata
-                        | Class::Audit
-                        | Class::Refused(_) => None,
-                    }
+                    identity(self.protocol.classify(method, &repository.base, url))
                 });
                 return Ok(Task::Artifact(Some(own.unwrap_or(named))));
             }
@@ -121,15 +107,7 @@ impl Pipeline {
         match self.protocol.classify(method, &repository.base, url) {
             Class::Index { name } if reads => Ok(Task::Index(name)),
             Class::Metadata if reads => Ok(Task::Metadata),
-            Class::Artifact {
-                name,
-                version,
-                file,
-            } if reads => Ok(Task::Artifact(version.map(|version| Named {
-                name,
-                version,
-                file,
-            }))),
+            class @ Class::Artifact { .. } if reads => Ok(Task::Artifact(identity(class))),
             Class::Audit => Ok(Task::Audit),
             Class::Refused(reason) => Err(refused(&reason)),
             Class::Index { .. } | Class::Metadata | Class::Artifact { .. } => {
@@ -309,6 +287,24 @@ impl Pipeline {
             None => url.host_str().unwrap_or_default().to_owned(),
         }
     }
+}
+
+/// Which artifact an address names by its own grammar, version included.
+fn identity(class: Class) -> Option<Named> {
+    let Class::Artifact {
+        name,
+        version,
+        file,
+    } = class
+    else {
+        return None;
+    };
+    let version = version?;
+    Some(Named {
+        name,
+        version,
+        file,
+    })
 }
 
 fn joined(pieces: Vec<Bytes>) -> Bytes {
