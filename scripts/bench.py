@@ -204,6 +204,11 @@ def fresh(project, home):
 def install(kind, project, home, watch=False):
     project, home = fresh(project, home)
     command = ["npm", "ci", "--ignore-scripts"] if kind == "bare" else [str(V4RUN), "npm", "ci"]
+    return {"tree": project / "node_modules", **timed(command, project, home, watch)}
+
+
+def timed(command, project, home, watch):
+    """Wall time of a command that must succeed and, where it is watched, what v4run's processes took."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=project, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     watcher = Watcher(process.pid) if watch else None
@@ -213,8 +218,8 @@ def install(kind, project, home, watch=False):
     wall = time.perf_counter() - start
     measured = watcher.result() if watcher else {}
     if process.returncode != 0:
-        raise SystemExit(f"{kind} failed with {process.returncode}:\n{output.decode()}")
-    return {"wall_s": wall, "tree": project / "node_modules", **measured}
+        raise SystemExit(f"{command} failed with {process.returncode}:\n{output.decode()}")
+    return {"wall_s": wall, **measured}
 
 
 def ratio(pairs):

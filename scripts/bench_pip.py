@@ -15,8 +15,6 @@ import pathlib
 import re
 import shutil
 import statistics
-import subprocess
-import time
 
 import bench
 
@@ -49,7 +47,7 @@ def fetch(size):
     return place / "site", place / "requirements.txt"
 
 
-def install(kind, registry, requirements):
+def install(kind, registry, requirements, watch=False):
     place = WORK / "runs" / str(len(os.listdir(WORK / "runs")))
     project, home, environment = place / "project", place / "home", place / "env"
     (home / ".config" / "pip").mkdir(parents=True)
@@ -61,17 +59,7 @@ def install(kind, registry, requirements):
     # The sets are cut at their size, so that what they need of each other may be missing.
     words = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps", "-r", "requirements.txt"]
     command = words if kind == "bare" else [str(bench.V4RUN), *words]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=project, env=bench.environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    watcher = bench.Watcher(process.pid) if kind == "watched" else None
-    if watcher:
-        watcher.start()
-    output = process.communicate()[0]
-    wall = time.perf_counter() - start
-    measured = watcher.result() if watcher else {}
-    if process.returncode != 0:
-        raise SystemExit(f"{kind} failed with {process.returncode}:\n{output.decode()}")
-    return {"wall_s": wall, "environment": environment, **measured}
+    return {"environment": environment, **bench.timed(command, project, home, watch)}
 
 
 def files(environment):
@@ -104,7 +92,7 @@ def measure(size, pairs):
             wall = {kind: install(kind, registry, requirements)["wall_s"] for kind in order}
             walls.append((wall["bare"], wall["v4run"]))
             print(f"{size} wheels, pair {index + 1}/{pairs}: bare {wall['bare']:.2f} s, v4run {wall['v4run']:.2f} s", flush=True)
-        own = [install("watched", registry, requirements) for _ in range(3)]
+        own = [install("v4run", registry, requirements, watch=True) for _ in range(3)]
     finally:
         registry.stop()
         shutil.rmtree(WORK / "runs", ignore_errors=True)
