@@ -16,6 +16,7 @@ use crate::model::Level;
 use crate::sandbox::canary;
 use crate::session;
 use crate::session::children::{LAUNCHER, PROXY};
+use crate::sys;
 
 mod assess;
 mod doctor;
@@ -82,6 +83,10 @@ pub fn main() -> ExitCode {
 }
 
 fn typed(arguments: Vec<OsString>) -> u8 {
+    if let Err(error) = sys::process::outlive_file_limit() {
+        complain(&format!("v4run: signals: {error}"));
+        return ERROR;
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

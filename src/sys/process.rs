@@ -156,11 +156,22 @@ pub fn notice_children() -> io::Result<()> {
     Ok(())
 }
 
+/// A file that grows beyond the limit of its size is an error like a full disk, not the end of the
+/// process. See `setrlimit(2)`, `RLIMIT_FSIZE`.
+pub fn outlive_file_limit() -> io::Result<()> {
+    // SAFETY: ignoring a signal installs no handler of this program.
+    unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, nix::sys::signal::SigHandler::SigIgn)? };
+    Ok(())
+}
+
 /// Default actions and an empty mask for every signal: what a program expects at its start.
-/// Rust's own start ignores SIGPIPE, and an ignored signal stays ignored across exec.
+/// Rust's own start ignores SIGPIPE and v4run SIGXFSZ, and an ignored signal stays ignored across
+/// exec.
 pub fn reset_signals() -> io::Result<()> {
-    // SAFETY: setting the default action installs no handler of this program.
-    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl)? };
+    for ignored in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: setting the default action installs no handler of this program.
+        unsafe { nix::sys::signal::signal(ignored, nix::sys::signal::SigHandler::SigDfl)? };
+    }
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
     Ok(())
 }

@@ -5,16 +5,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::project::{Project, program, tree};
+use crate::disk::{Small, noise, read_only};
+use crate::project::{Project, tree};
 use crate::registry::Registry;
 use crate::registry::package::Package;
-use crate::run::Invocation;
 
 fn one() -> (Registry, Project) {
     let registry = Registry::start();
@@ -168,22 +166,6 @@ fn a_directory_whose_name_is_not_utf_8() {
     }
 }
 
-/// Makes a directory that this user cannot write and runs below it. A user whose capabilities
-/// override modes gets a read-only mount in a mount namespace of its own.
-fn read_only(invocation: Invocation, directory: &Path) -> Invocation {
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).unwrap();
-    let probe = directory.join("probe");
-    if fs::write(&probe, "").is_err() {
-        return invocation;
-    }
-    fs::remove_file(&probe).unwrap();
-    let line = format!(
-        "mount --bind '{0}' '{0}' && mount -o remount,bind,ro '{0}' && cd . && exec \"$@\"",
-        directory.display()
-    );
-    invocation.below(&["/usr/bin/unshare", "--mount", "/bin/sh", "-c", &line, "sh"])
-}
-
 #[test]
 fn a_project_that_cannot_be_written() {
     let (_registry, project) = one();
@@ -254,57 +236,19 @@ fn a_full_disk() {
         }),
     );
     let full = project.outside("full");
-    fs::create_dir(&full).unwrap();
+    let disk = Small::on(&project, &full);
     let invocation = project.v4run(&["npm", "ci"]).env("XDG_CACHE_HOME", &full);
-    let line = format!(
-        "mount -t tmpfs -o size=1m tmpfs '{}' && exec \"$@\"",
-        full.display()
-    );
-    let mount = [
-        "/usr/bin/unshare",
-        "--mount",
-        "/bin/sh",
-        "-c",
-        line.as_str(),
-        "sh",
-    ];
-    let possible = project
-        .command(vec!["/bin/true".into()])
-        .below(&mount)
-        .run()
-        .ended
-        .code
-        == Some(0);
-    let run = match possible {
-        true => invocation.below(&mount).run(),
-        // Without mounts a limit on the size of files is the nearest thing.
-        false => {
-            let limit = program("prlimit");
-            invocation
-                .unrecorded()
-                .below(&[limit.to_str().unwrap(), "--fsize=1000000"])
-                .run()
-        }
+    let run = match disk.is_mounted() {
+        true => disk.holds(invocation).run(),
+        false => disk.holds(invocation.unrecorded()).run(),
     };
     assert_ne!(run.ended.code, Some(0), "{}", run.told());
     assert!(!project.path("node_modules/big").exists() || !run.stderr.is_empty());
-    if possible {
+    if disk.is_mounted() {
         run.says("No space left")
             .says("XDG_CACHE_HOME")
             .says("store-failed");
     }
-}
-
-/// Bytes that do not compress.
-fn noise(count: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[1]
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 #[test]

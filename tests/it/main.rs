@@ -17,6 +17,7 @@ mod cli;
 mod code;
 mod commands;
 mod concurrency;
+mod disk;
 mod exec;
 mod fetch;
 mod files;

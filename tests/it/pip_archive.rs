@@ -35,7 +35,7 @@ fn faulty() -> Vec<Wheel> {
         Wheel::new("recordnone", "1.0").record(|_| String::new()),
         Wheel::new("symlink", "1.0").link("etc", "/etc/passwd"),
         Wheel::new("twice", "1.0").file("twice.py", b"WHO = 'another'\n"),
-        Wheel::new("bomb", "1.0").zeros("bomb.bin", 96 << 20),
+        Wheel::new("bomb", "1.0").packed("bomb.bin", &vec![0; 96 << 20]),
     ]
 }
 

@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
 
-use crate::project::program;
+use crate::disk::{Small, noise, read_only};
 use crate::project::tree;
 use crate::python::Python;
 use crate::python::wheel::Wheel;
 use crate::registry::{On, Registry, What};
-use crate::run::{Invocation, Run};
+use crate::run::Run;
 
 fn one() -> (Registry, Python) {
     let registry = Registry::start();
@@ -86,21 +85,6 @@ fn a_pip_that_is_missing_or_unreadable() {
     ends(&python, 0, &[]);
 }
 
-/// Round it a directory is read-only: a mount for root, the mode for others.
-fn read_only(invocation: Invocation, directory: &Path) -> Invocation {
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o555)).unwrap();
-    let probe = directory.join("probe");
-    if fs::write(&probe, "").is_err() {
-        return invocation;
-    }
-    fs::remove_file(&probe).unwrap();
-    let line = format!(
-        "mount --bind '{0}' '{0}' && mount -o remount,bind,ro '{0}' && exec \"$@\"",
-        directory.display()
-    );
-    invocation.below(&["/usr/bin/unshare", "--mount", "/bin/sh", "-c", &line, "sh"])
-}
-
 #[test]
 fn an_environment_that_cannot_be_written() {
     let (_registry, python) = one();
@@ -137,18 +121,6 @@ fn a_home_that_cannot_be_written() {
     assert!(python.packages().join("leaf.py").exists());
 }
 
-/// Bytes that do not compress.
-fn noise(count: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[1]
-    };
-    (0..count).map(|_| next()).collect()
-}
-
 #[test]
 fn a_store_on_a_full_disk() {
     let (registry, python) = one();
@@ -156,33 +128,17 @@ fn a_store_on_a_full_disk() {
         .file("big.bin", &noise(3 << 20))
         .publish(&registry);
     let full = python.project.outside("full");
-    fs::create_dir(&full).unwrap();
-    let line = format!(
-        "mount -t tmpfs -o size=1m tmpfs '{}' && exec \"$@\"",
-        full.display()
-    );
-    let mount = [
-        "/usr/bin/unshare",
-        "--mount",
-        "/bin/sh",
-        "-c",
-        line.as_str(),
-        "sh",
-    ];
+    let disk = Small::on(&python.project, &full);
     let before = python.tree();
-    if !possible(&python, &mount) {
-        // Without mounts a limit on the size of files is the nearest thing.
-        let limit = program("prlimit");
+    if !disk.is_mounted() {
         let run = python.v4run(&["install", "leaf", "big"]).unrecorded();
-        let run = run
-            .below(&[limit.to_str().unwrap(), "--fsize=1000000"])
-            .run();
-        assert_ne!(run.ended.code, Some(0), "{}", run.told());
+        let run = disk.holds(run).run();
+        run.exits(125).says("File too large").says("store-failed");
         tree::assert_equal(&before, &python.tree());
         return;
     }
     let run = python.v4run(&["install", "leaf", "big"]);
-    let run = run.env("XDG_CACHE_HOME", &full).below(&mount).run();
+    let run = disk.holds(run.env("XDG_CACHE_HOME", &full)).run();
     assert_ne!(run.code(), 0, "{}", run.told());
     run.says("No space left")
         .says("XDG_CACHE_HOME")
@@ -190,16 +146,16 @@ fn a_store_on_a_full_disk() {
     tree::assert_equal(&before, &python.tree());
 }
 
-fn possible(python: &Python, mount: &[&str]) -> bool {
-    let probe = python.project.command(vec!["/bin/true".into()]);
-    probe.below(mount).run().ended.code == Some(0)
-}
-
 #[test]
 fn an_environment_on_a_full_disk() {
     let (registry, python) = one();
+    // Small enough as a wheel for the limit that stands in for the disk, too large as a file.
+    let content: Vec<u8> = noise(512 << 10)
+        .into_iter()
+        .flat_map(|byte| [byte; 16])
+        .collect();
     Wheel::bare("big", "1.0")
-        .file("big.bin", &noise(8 << 20))
+        .packed("big.bin", &content)
         .publish(&registry);
     let packages = python.packages();
     let listing = python.project.outside("listing");
@@ -212,20 +168,16 @@ fn an_environment_on_a_full_disk() {
         python.project.outside("copy").display(),
         listing.display()
     );
-    let mount = [
-        "/usr/bin/unshare",
-        "--mount",
-        "/bin/sh",
-        "-c",
-        line.as_str(),
-        "sh",
-    ];
-    if !possible(&python, &mount) {
+    let disk = Small::with(&python.project, line);
+    if !disk.is_mounted() {
+        let run = python.v4run(&["install", "--no-compile", "leaf", "big"]);
+        disk.holds(run).run().exits(1).says("File too large");
+        assert!(!python.packages().join("big-1.0.dist-info").exists());
         return;
     }
     fs::remove_dir_all(python.project.outside("copy")).unwrap();
     let run = python.v4run(&["install", "--no-compile", "leaf", "big"]);
-    let run = run.below(&mount).run();
+    let run = disk.holds(run).run();
     run.exits(1).says("No space left");
     // pip itself does not take back what it has written; what is not whole must not pass for it.
     let left = fs::read_to_string(&listing).unwrap();

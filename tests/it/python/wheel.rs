@@ -80,9 +80,9 @@ impl Wheel {
         self
     }
 
-    /// Adds so many zeros, compressed.
-    pub(crate) fn zeros(mut self, path: &str, count: usize) -> Self {
-        let mut entry = Entry::new(path, &vec![0; count]);
+    /// Adds a file, compressed.
+    pub(crate) fn packed(mut self, path: &str, content: &[u8]) -> Self {
+        let mut entry = Entry::new(path, content);
         entry.packed = true;
         self.files.push(entry);
         self
