@@ -3,9 +3,10 @@
 //! Write-opens are looked at by name, so that a refusal that Landlock makes silently becomes an
 //! event; a handle that can write is not verified, because its content is the manager's to change.
 //! Reads below the runtime's roots go on at once. Any other regular file that can be read is opened
-//! here and that very descriptor is handed out: an artifact, by name or leading bytes, is read whole, hashed, and answered
-//! with a sealed copy of the very bytes that were hashed; a replaced file is answered with its view;
-//! `/proc/self` files are opened for the manager, because `/proc` as a whole is closed to it.
+//! here and that very descriptor is handed out: an artifact, by name or leading bytes, is read whole,
+//! hashed, and answered with a sealed copy of the very bytes that were hashed; a replaced file is
+//! answered with its view; `/proc/self` files are opened for the manager, because `/proc` as a whole
+//! is closed to it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
