@@ -257,6 +257,7 @@ impl Plan<'_> {
                 .map(|(path, integrity)| (real(path), integrity.clone()))
                 .collect(),
             probes: self.profile.probes.clone(),
+            trust: None,
         })
     }
 
