@@ -17,6 +17,7 @@ use crate::profile::Policy;
 
 mod copy;
 mod elf;
+pub mod mvn;
 pub mod npm;
 pub mod pip;
 mod place;
