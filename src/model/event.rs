@@ -190,6 +190,9 @@ pub enum Event {
         status: u16,
         /// Size in bytes.
         size: u64,
+        /// SHA-256, where the repository states a digest of it and the two agree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Digest>,
     },
     /// An artifact was passed on.
     Released(Released),

@@ -9,10 +9,12 @@ mod control;
 mod digest;
 mod event;
 mod finding;
+pub mod maven;
 mod plan;
 pub mod python;
 mod secret;
 mod verdict;
+pub mod xml;
 
 pub use code::{Code, Severity};
 pub use component::{InstalledPackage, Script};

@@ -173,6 +173,11 @@ pub enum Anchor {
     Lockfile,
     /// The repository's index named it over verified TLS in this run.
     Index,
+    /// Nobody but a file beside it in the same repository names it: the bytes came as they were sent
+    /// and are known from this first use on.
+    SideFile,
+    /// The same, and by SHA-1 only.
+    WeakSideFile,
 }
 
 /// An artifact that may be released, and only with this digest.
@@ -246,6 +251,10 @@ pub struct Network {
     pub extra_anchors: Vec<String>,
     /// Digests known before the start.
     pub expected: Vec<Expected>,
+    /// Whether these are all artifacts that may be released: then nothing else is, whatever a
+    /// repository states of its own files.
+    #[serde(default)]
+    pub closed: bool,
     /// Which names belong to which repository.
     #[serde(default)]
     pub pins: Vec<Pin>,

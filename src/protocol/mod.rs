@@ -12,12 +12,14 @@ use bytes::Bytes;
 use http::Method;
 use url::Url;
 
+use crate::model::Algorithm;
 use crate::model::Digest;
 use crate::model::Examined;
 use crate::model::Expected;
 use crate::model::Finding;
 
 mod inspector;
+pub mod maven;
 pub mod npm;
 mod placing;
 pub mod pypi;
@@ -42,6 +44,14 @@ pub enum Class {
         version: Option<String>,
         /// File name, where a version has several.
         file: Option<String>,
+    },
+    /// A file that states the digest of another one, as the manager asks for it. It gets what was
+    /// computed over what it was given.
+    SideFile {
+        /// The other file.
+        of: Url,
+        /// The hash function.
+        algorithm: Algorithm,
     },
     /// An advisory query that carries the dependency list (POST).
     Audit,
@@ -215,6 +225,23 @@ pub trait Protocol: std::fmt::Debug + Sync {
         false
     }
 
+    /// Whether the content of a version may change in its repository: then it is not held to what was
+    /// first seen of it.
+    fn is_changing(&self, _version: &str) -> bool {
+        false
+    }
+
+    /// The files beside one that state its digest, strongest first. None where an index states it.
+    /// With them an artifact is named by its address alone.
+    fn side_files(&self, _url: &Url) -> Vec<(Algorithm, Url)> {
+        Vec::new()
+    }
+
+    /// The digest that such a file states; `None` when it cannot be read.
+    fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
+        None
+    }
+
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the
     /// format has nothing to look for.
     fn inspect(
@@ -227,7 +254,7 @@ pub trait Protocol: std::fmt::Debug + Sync {
 }
 
 /// All protocols.
-pub const ALL: &[&dyn Protocol] = &[&npm::Npm, &pypi::Pypi];
+pub const ALL: &[&dyn Protocol] = &[&npm::Npm, &pypi::Pypi, &maven::Maven];
 
 /// The protocol of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Protocol> {

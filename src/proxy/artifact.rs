@@ -40,7 +40,15 @@ impl Pipeline {
         url: &Url,
         headers: HeaderMap,
     ) -> Result<Answer, Finding> {
-        let promise = self.expectations.promise(url, named)?;
+        if let Some(named) = named
+            && let Some(answer) = self.withheld(named, url)?
+        {
+            return Ok(answer);
+        }
+        let promise = match self.expectations.promise(url, named) {
+            Ok(promise) => promise,
+            Err(missing) => return self.unpromised(missing, named, url, headers).await,
+        };
         let stored = self
             .blobs
             .find(&promise.integrities)
@@ -52,6 +60,18 @@ impl Pipeline {
                 Err(failed) => return Ok(failed),
             },
         };
+        self.release(promise, url, content, digests, source)
+    }
+
+    /// Gives verified bytes out, if nothing else speaks against them.
+    pub(super) fn release(
+        &self,
+        promise: Promise,
+        url: &Url,
+        content: Content,
+        digests: Digests,
+        source: Source,
+    ) -> Result<Answer, Finding> {
         let repository = self.origin(&promise, url);
         if promise.describes {
             self.events.event(Event::MetadataServed {
@@ -59,11 +79,16 @@ impl Pipeline {
                 url: redact_url(url),
                 status: StatusCode::OK.as_u16(),
                 size: digests.size,
+                sha256: None,
             });
             return Ok(Answer::artifact(content));
         }
-        self.first_seen(&promise, url, &digests)?;
+        if !self.protocol.is_changing(&promise.named.version) {
+            self.first_seen(&promise, url, &digests)?;
+        }
         self.look_into(&promise.named, url, &content, &digests)?;
+        let answer = self.give_out(url, &content, digests.clone());
+        let answer = answer.map_err(|error| unwritten(&error))?;
         self.events.event(Event::Released(Released {
             repository,
             name: promise.named.name,
@@ -75,7 +100,7 @@ impl Pipeline {
             anchor: promise.anchor,
             source,
         }));
-        Ok(Answer::artifact(content))
+        Ok(answer)
     }
 
     /// Whose artifact it is: the repository it lies in, or else the one whose index named it.
@@ -203,15 +228,17 @@ fn last_segment(url: &Url) -> &str {
 }
 
 /// One try at an artifact.
-struct Artifact(Hashing<Spool>);
+pub(super) struct Artifact(pub(super) Hashing<Spool>);
 
 impl Collect for Artifact {
     fn piece(&mut self, piece: Bytes) -> Result<(), Finding> {
-        self.0.push(piece).map_err(|error: io::Error| {
-            let reason = format!("cannot write to the store: {}", chain(&error));
-            Finding::new(Code::StoreFailed, "store", reason).with_hint(Code::StoreFailed.remedy())
-        })
+        self.0.push(piece).map_err(|error| unwritten(&error))
     }
+}
+
+fn unwritten(error: &io::Error) -> Finding {
+    let reason = format!("cannot write to the store: {}", chain(error));
+    Finding::new(Code::StoreFailed, "store", reason).with_hint(Code::StoreFailed.remedy())
 }
 
 fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
@@ -237,7 +264,7 @@ fn differs(promise: &Promise, url: &Url, mismatch: &Mismatch) -> Finding {
     .with_hint(Code::IntegrityMismatch.remedy())
 }
 
-fn store(error: &StoreError) -> Finding {
+pub(super) fn store(error: &StoreError) -> Finding {
     Finding::new(
         Code::StoreFailed,
         "store",

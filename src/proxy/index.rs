@@ -62,7 +62,7 @@ impl Belonging {
     }
 
     /// The pin of a name: of several the one that says most.
-    fn pin(&self, name: &str) -> Option<&Pin> {
+    pub(super) fn pin(&self, name: &str) -> Option<&Pin> {
         let matches = |pin: &&Pin| match pin.name.strip_suffix('*') {
             Some(beginning) => name.starts_with(beginning),
             None => pin.name == name,
@@ -112,14 +112,14 @@ impl Pipeline {
             }
         }
         let limit = self.protocol.index_limit();
-        let fetched = self.document(url, headers, limit).await?;
+        let fetched = self.stated_document(url, headers, limit).await?;
         let index = None;
         self.give(name, url, Page { fetched, index })
     }
 
     /// The answer of a repository to which a name does not belong: it has none of that name. When
     /// the run lacks the repository that has it, nobody else may speak in its place.
-    fn elsewhere(&self, name: &str, pin: &Pin) -> Result<Answer, Finding> {
+    pub(super) fn elsewhere(&self, name: &str, pin: &Pin) -> Result<Answer, Finding> {
         let there = |repository: &Repository| repository.id == pin.repository;
         if self.repositories.all().iter().any(there) {
             let text = format!(

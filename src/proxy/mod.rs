@@ -15,6 +15,7 @@
 mod answer;
 mod artifact;
 mod authority;
+mod beside;
 mod events;
 mod expect;
 mod gzip;
@@ -41,6 +42,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use self::authority::{Authority, AuthorityError};
+use self::beside::GivenOut;
 use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
@@ -211,6 +213,8 @@ fn set_up(
         ledger: Ledger::new(store, &network.run),
         events: events.clone(),
         audit: network.audit,
+        closed: network.closed,
+        given_out: GivenOut::default(),
         under_way: Merge::default(),
         belonging: Belonging::new(network.pins),
         inspector: Inspector::new(protocol, network.layout),

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::answer::Answer;
+use super::beside::GivenOut;
 use super::chain;
 use super::events::Events;
 use super::expect::{Expectations, Named};
@@ -23,6 +24,7 @@ use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
 use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
+use crate::model::Algorithm;
 use crate::model::Code;
 use crate::model::Event;
 use crate::model::Finding;
@@ -44,6 +46,9 @@ pub(super) struct Pipeline {
     pub(super) ledger: Ledger,
     pub(super) events: Events,
     pub(super) audit: bool,
+    /// Whether nothing but what the plan names may be released.
+    pub(super) closed: bool,
+    pub(super) given_out: GivenOut,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
     pub(super) belonging: Belonging,
     pub(super) inspector: Inspector,
@@ -55,6 +60,7 @@ enum Task {
     Index(String),
     Metadata,
     Artifact(Option<Named>),
+    SideFile(Url, Algorithm),
     Audit,
 }
 
@@ -108,11 +114,13 @@ impl Pipeline {
             Class::Index { name } if reads => Ok(Task::Index(name)),
             Class::Metadata if reads => Ok(Task::Metadata),
             class @ Class::Artifact { .. } if reads => Ok(Task::Artifact(identity(class))),
+            Class::SideFile { of, algorithm } if reads => Ok(Task::SideFile(of, algorithm)),
             Class::Audit => Ok(Task::Audit),
             Class::Refused(reason) => Err(refused(&reason)),
-            Class::Index { .. } | Class::Metadata | Class::Artifact { .. } => {
-                Err(refused("an install reads packages and changes none"))
-            }
+            Class::Index { .. }
+            | Class::Metadata
+            | Class::Artifact { .. }
+            | Class::SideFile { .. } => Err(refused("an install reads packages and changes none")),
         }
     }
 
@@ -121,6 +129,7 @@ impl Pipeline {
             Task::Index(name) => self.index(&name, url, headers).await,
             Task::Metadata => self.metadata(url, headers).await,
             Task::Artifact(named) => self.artifact(named.as_ref(), url, headers).await,
+            Task::SideFile(of, algorithm) => Ok(self.side_file(&of, algorithm)),
             Task::Audit => Err(Finding::new(Code::Internal, redact_url(url), "not a read")),
         }
     }
@@ -132,8 +141,13 @@ impl Pipeline {
                 headers,
                 body,
             } => Ok(self.failed(url, status, &headers, body)),
-            Fetched::Complete { url, headers, body } => {
-                self.served(&url, StatusCode::OK, &body);
+            Fetched::Complete {
+                url: from,
+                headers,
+                body,
+            } => {
+                self.give_out_plain(url, &body);
+                self.served(&from, StatusCode::OK, &body);
                 Ok(Answer::passed(StatusCode::OK, &headers, vec![body]))
             }
         }
@@ -277,6 +291,10 @@ impl Pipeline {
             url: redact_url(url),
             status: status.as_u16(),
             size: body.len() as u64,
+            sha256: match status {
+                StatusCode::OK => self.given_out.compared(url),
+                _ => None,
+            },
         });
     }
 

@@ -292,6 +292,8 @@ pub(super) const fn anchor(anchor: Anchor) -> &'static str {
         Anchor::Policy => "policy",
         Anchor::Lockfile => "lockfile",
         Anchor::Index => "index",
+        Anchor::SideFile => "side-file",
+        Anchor::WeakSideFile => "weak-side-file",
     }
 }
 

@@ -179,6 +179,13 @@ fn listen(
                         if let Event::Released(released) = event.as_ref() {
                             known.add([released.sha512.clone(), released.sha256.clone()]);
                         }
+                        if let Event::MetadataServed {
+                            sha256: Some(sha256),
+                            ..
+                        } = event.as_ref()
+                        {
+                            known.add([sha256.clone()]);
+                        }
                         events.send(*event);
                     }
                     Err(error) => {

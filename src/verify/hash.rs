@@ -1,9 +1,10 @@
 //! Hashing while content passes, and the one way from hashed to verified content.
 //!
 //! [`Hashing`] wraps a [`Sink`]: each chunk is hashed under SHA-256 and SHA-512 (and SHA-384 where
-//! that was promised) and handed on without a copy. [`Hashed::verify`] compares and is the only
-//! constructor of [`Verified`]. SHA-1 and MD5 are never computed: nothing is released on their
-//! word, so a match would say nothing.
+//! that was promised) and handed on without a copy. [`Hashed::verify`] compares with promises,
+//! [`Hashed::confirm`] with what the sender itself states; they are the only constructors of
+//! [`Verified`]. SHA-1 keeps no promise and is computed only where a sender states nothing better;
+//! MD5 is never computed.
 //!
 //! FIPS 180-4; W3C Subresource Integrity for what a promise looks like.
 
@@ -12,6 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::model::Algorithm;
@@ -39,6 +41,7 @@ impl Sink for () {
 pub struct Hashing<S> {
     sink: S,
     size: u64,
+    sha1: Option<Sha1>,
     sha256: Sha256,
     sha384: Option<Sha384>,
     sha512: Sha512,
@@ -54,10 +57,18 @@ impl<S: Sink> Hashing<S> {
         Self {
             sink,
             size: 0,
+            sha1: None,
             sha256: Sha256::new(),
             sha384: sha384.then(Sha384::new),
             sha512: Sha512::new(),
         }
+    }
+
+    /// Computes SHA-1 too.
+    #[must_use]
+    pub fn with_sha1(mut self) -> Self {
+        self.sha1 = Some(Sha1::new());
+        self
     }
 
     /// Hashes the chunk and hands it to the sink.
@@ -83,6 +94,9 @@ impl<S> Hashing<S> {
         self.size = self
             .size
             .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(chunk);
+        }
         self.sha256.update(chunk);
         if let Some(sha384) = &mut self.sha384 {
             sha384.update(chunk);
@@ -93,6 +107,9 @@ impl<S> Hashing<S> {
     fn digests(self) -> (Digests, S) {
         let digests = Digests {
             size: self.size,
+            sha1: self
+                .sha1
+                .map(|sha| digest(Algorithm::Sha1, sha.finalize().to_vec())),
             sha256: digest(Algorithm::Sha256, self.sha256.finalize().to_vec()),
             sha384: self
                 .sha384
@@ -126,6 +143,31 @@ pub fn sha256_of(file: &File) -> io::Result<Digest> {
     Ok(digest(Algorithm::Sha256, sha256.finalize().to_vec()))
 }
 
+/// The SHA-1 of a content in pieces: for managers that check it, and never a ground to trust.
+pub fn sha1_of(pieces: impl IntoIterator<Item = io::Result<Bytes>>) -> io::Result<Digest> {
+    let mut sha1 = Sha1::new();
+    for piece in pieces {
+        sha1.update(piece?);
+    }
+    Ok(digest(Algorithm::Sha1, sha1.finalize().to_vec()))
+}
+
+/// A file in pieces, from its first byte to its end.
+pub fn pieces(file: &File) -> impl Iterator<Item = io::Result<Bytes>> {
+    let mut at = 0_u64;
+    std::iter::from_fn(move || {
+        let mut block = vec![0_u8; BLOCK];
+        let count = match file.read_at(&mut block, at) {
+            Ok(0) => return None,
+            Ok(count) => count,
+            Err(error) => return Some(Err(error)),
+        };
+        block.truncate(count);
+        at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        Some(Ok(block.into()))
+    })
+}
+
 fn blocks(file: &File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut block = vec![0_u8; BLOCK];
     let mut at = 0_u64;
@@ -156,6 +198,8 @@ fn digest(algorithm: Algorithm, bytes: Vec<u8>) -> Digest {
 pub struct Digests {
     /// Length in bytes.
     pub size: u64,
+    /// SHA-1, where it was asked for. It keeps no promise.
+    pub sha1: Option<Digest>,
     /// SHA-256.
     pub sha256: Digest,
     /// SHA-384, where a promise needed it.
@@ -215,6 +259,33 @@ impl<C> Hashed<C> {
                 promised: None,
                 computed: None,
                 size: self.digests.size,
+            });
+        }
+        Ok(Verified {
+            content: self.content,
+            digests: self.digests,
+        })
+    }
+}
+
+impl<C> Hashed<C> {
+    /// Compares with what the sender states about its own bytes, by whatever function: all must
+    /// match, and there must be at least one. It shows that the bytes came as they were sent.
+    pub fn confirm(self, stated: &[Digest]) -> Result<Verified<C>, Mismatch> {
+        let digests = &self.digests;
+        let computed = |algorithm| match algorithm {
+            Algorithm::Sha1 => digests.sha1.as_ref(),
+            other => digests.under(other),
+        };
+        let broken = stated
+            .iter()
+            .find(|one| computed(one.algorithm()) != Some(*one));
+        if broken.is_some() || stated.is_empty() {
+            let other = broken.and_then(|one| computed(one.algorithm()));
+            return Err(Mismatch {
+                promised: broken.cloned().map(Integrity::of),
+                computed: other.cloned(),
+                size: digests.size,
             });
         }
         Ok(Verified {
@@ -323,6 +394,27 @@ mod tests {
         let weak = Integrity::parse("sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J0=").unwrap();
         assert!(hashed(&weak).verify([&weak]).is_err());
         assert!(hashed(&weak).verify([]).is_err());
+    }
+
+    #[test]
+    fn a_sender_may_state_sha1_and_must_not_contradict_itself() {
+        let sha1 = |hex: &str| Digest::from_hex(Algorithm::Sha1, hex).unwrap();
+        let good = sha1("a9993e364706816aba3e25717850c26c9cd0d89d");
+        let strong = sha256(b"abc");
+        let content = || {
+            let mut hashing = Hashing::new(Vec::new(), []).with_sha1();
+            hashing.push(Bytes::from_static(b"abc")).unwrap();
+            hashing.finish()
+        };
+        let verified = content().confirm(&[strong.clone(), good.clone()]).unwrap();
+        assert_eq!(verified.digests().sha1, Some(good.clone()));
+        content().confirm(std::slice::from_ref(&good)).unwrap();
+        assert!(content().confirm(&[]).is_err());
+        let wrong = sha1(&"00".repeat(20));
+        let mismatch = content().confirm(&[strong, wrong]).unwrap_err();
+        assert_eq!(mismatch.computed, Some(good.clone()));
+        let plain = hashed(&Integrity::of(good.clone()));
+        assert!(plain.confirm(&[good]).is_err(), "it was not computed");
     }
 
     #[test]

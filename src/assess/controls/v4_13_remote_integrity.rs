@@ -34,7 +34,8 @@ impl Control for RemoteIntegrity {
     fn interpretation(&self) -> &'static str {
         "The package manager receives no byte of an artifact before its digest matched one that \
          a policy, the lockfile or the repository's index promised, with SHA-256 or stronger. \
-         Where lockfile and index both promise, they agree."
+         Where lockfile and index both promise, they agree. What only a file beside the artifact \
+         states shows that it came as it was sent: with SHA-1 that is an observation."
     }
 
     fn cannot_see(&self) -> &'static str {
@@ -55,22 +56,38 @@ impl Control for RemoteIntegrity {
         };
         let (policy, lockfile, index) =
             (by(Anchor::Policy), by(Anchor::Lockfile), by(Anchor::Index));
+        let (side, weak) = (by(Anchor::SideFile), by(Anchor::WeakSideFile));
         let total = released.len();
-        Verdict::new(
-            Status::Enforced,
-            format!(
-                "{} released after the digest matched: {lockfile} promised by the lockfile, \
-                 {index} by the index only, {policy} by policy",
-                things(total, "artifact")
-            ),
-        )
-        .count("released", total)
-        .count("lockfile", lockfile)
-        .count("index", index)
-        .count("policy", policy)
-        .restrict(index > 0, format!("index-anchor {index}"))
-        .share(total, total)
-        .resting_on(json!(released))
+        let status = match weak {
+            0 => Status::Enforced,
+            _ => Status::Observed,
+        };
+        let mut detail = format!(
+            "{} released after the digest matched: {lockfile} promised by the lockfile, {index} \
+             by the index only, {policy} by policy",
+            things(total, "artifact")
+        );
+        let first = side.saturating_add(weak);
+        if first > 0 {
+            detail.push_str(&format!(
+                ", {first} first used here, stated by the repository beside the artifact, {weak} \
+                 of them by SHA-1 only"
+            ));
+        }
+        let mut verdict = Verdict::new(status, detail)
+            .count("released", total)
+            .count("lockfile", lockfile)
+            .count("index", index)
+            .count("policy", policy)
+            .restrict(index > 0, format!("index-anchor {index}"));
+        for (name, count) in [("side-file", side), ("weak-side-file", weak)] {
+            if count > 0 {
+                verdict = verdict
+                    .count(name, count)
+                    .restrict(true, format!("{name}-anchor {count}"));
+            }
+        }
+        verdict.share(total, total).resting_on(json!(released))
     }
 }
 
@@ -92,6 +109,21 @@ mod tests {
         assert_eq!(verdict.status, Status::Enforced);
         assert_eq!(verdict.modifiers, ["index-anchor 1"]);
         assert_eq!(verdict.evidence.as_array().unwrap().len(), 2);
+        let mut first = released("c", "1.0.0", 3);
+        first.anchor = Anchor::SideFile;
+        let mut sent = released("d", "1.0.0", 4);
+        sent.anchor = Anchor::WeakSideFile;
+        let first = [Event::Released(first)];
+        let verdict = RemoteIntegrity.assess(&Evidence::new(&first));
+        assert_eq!(verdict.status, Status::Enforced);
+        let sent = [Event::Released(sent)];
+        let verdict = RemoteIntegrity.assess(&Evidence::new(&sent));
+        assert_eq!(verdict.status, Status::Observed);
+        assert!(
+            verdict.detail.contains("1 of them by SHA-1 only"),
+            "{}",
+            verdict.detail
+        );
         assert_eq!(
             RemoteIntegrity.assess(&Evidence::new(&[])).status,
             Status::Unknown

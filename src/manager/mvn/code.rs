@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use super::view::{self, Form};
 use crate::manager::{HandOut, Opened};
 use crate::model::Digest;
 
@@ -23,7 +24,9 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
     }
     match reason(opened)? {
         Some(reason) => Ok(HandOut::Trusted(reason)),
-        None => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        None => view::of(opened.content, Form::CodeFree)
+            .map(|view| HandOut::View(view.bytes))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
     }
 }
 

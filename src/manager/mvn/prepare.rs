@@ -335,6 +335,7 @@ impl<'a> Plan<'a> {
             repositories: self.repositories.clone(),
             extra_anchors: Vec::new(),
             expected: Vec::new(),
+            closed: false,
             audit: false,
             upstream_proxy: self.upstream_proxy.clone(),
             no_proxy: self.no_proxy.clone(),

@@ -271,6 +271,7 @@ impl Plan<'_> {
             repositories,
             extra_anchors: std::mem::take(&mut checked.extra_anchors),
             expected: std::mem::take(&mut checked.expected),
+            closed: false,
             audit: false,
             upstream_proxy: checked.upstream_proxy.take(),
             no_proxy: std::mem::take(&mut checked.no_proxy),

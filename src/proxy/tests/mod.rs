@@ -9,6 +9,7 @@
 mod artifacts;
 mod client;
 mod indexes;
+mod maven;
 mod network;
 mod python;
 mod registry;

@@ -86,6 +86,7 @@ pub(super) fn network(registry: &Registry, store: &Path) -> Network {
         expected: Vec::new(),
         pins: Vec::new(),
         layout: Layout::default(),
+        closed: false,
         audit: false,
         upstream_proxy: None,
         no_proxy: String::new(),

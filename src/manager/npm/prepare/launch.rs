@@ -84,6 +84,7 @@ impl Facts<'_> {
             expected: std::mem::take(&mut self.promises.expected),
             pins: Vec::new(),
             layout: Layout::default(),
+            closed: false,
             audit: self.audits(),
             upstream_proxy,
             no_proxy,

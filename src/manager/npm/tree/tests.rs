@@ -61,6 +61,7 @@ impl Tree {
                 expected: Vec::new(),
                 pins: Vec::new(),
                 layout: Layout::default(),
+                closed: false,
                 audit: false,
                 upstream_proxy: None,
                 no_proxy: String::new(),

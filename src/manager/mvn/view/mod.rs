@@ -1,0 +1,138 @@
+//! What the virtual machine gets in place of a jar that it may not run.
+//!
+//! Called when a jar of the local repository is opened whose bytes are verified but not trusted as
+//! code. The result is a new archive made from the contents of the old one: whoever reads it finds the
+//! manifest, the module descriptor and the resources, and no class loader finds anything to define.
+//! Since it is written anew, tricks of the old archive (hidden entries, gaps, a second directory) do
+//! not survive; what two readers could read in two ways is refused. The same jar always gives the same
+//! bytes, so that the digest of a view means something in a record.
+//!
+//! It does not decide who gets it. It looks for code by name and by leading bytes; text that some
+//! interpreter could run is a resource.
+//! <https://docs.oracle.com/en/java/javase/17/docs/specs/jar/jar.html>.
+
+mod archive;
+mod content;
+mod descriptor;
+mod manifest;
+mod name;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+
+use self::archive::{Archive, Entry, Writer};
+use self::content::Content;
+use self::name::Place;
+
+/// Bytes of a view; it is held in memory.
+const LARGEST: u64 = 1 << 30;
+
+/// Who the view is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Whoever reads a jar as data: no class at all.
+    CodeFree,
+    /// The compiler, which reads classes and must not find anything to run: no service is announced.
+    Compiler,
+}
+
+/// Why there is no view.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum ViewError {
+    /// The jar could not be read.
+    #[error("the jar cannot be read")]
+    Read(#[source] io::Error),
+    /// Not an archive that can be read.
+    #[error("the jar is no archive that can be read: {0}")]
+    Zip(String),
+    /// Two readers could read it in two ways.
+    #[error("the jar has more than one reading: `{name}` {reason}")]
+    Ambiguous {
+        /// The entry.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// More entries or bytes than any jar has.
+    #[error("the jar is too large to be looked into")]
+    TooLarge,
+}
+
+/// What was left out, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut(BTreeMap<&'static str, u64>);
+
+impl LeftOut {
+    fn count(&mut self, what: &'static str) {
+        let count = self.0.entry(what).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// How many of each kind.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
+}
+
+/// A view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    /// The archive.
+    pub(super) bytes: Vec<u8>,
+    /// What of the jar is not in it.
+    pub(super) left_out: LeftOut,
+}
+
+/// Makes the view of a jar, from the first byte of the file to its end.
+pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
+    let archive = Archive::open(jar)?;
+    let mut writer = Writer::default();
+    let mut left_out = LeftOut::default();
+    let mut seen: HashMap<&[u8], &Entry> = HashMap::new();
+    for entry in &archive.entries {
+        if let Some(before) = seen.insert(&entry.name, entry) {
+            // Tools repeat directories and licences; anything else has no one meaning.
+            if !before.is_same(entry) {
+                return Err(entry.ambiguous("is there twice, with different content"));
+            }
+            continue;
+        }
+        let Some(place) = entry.readable().map(name::place) else {
+            left_out.count("unreadable");
+            continue;
+        };
+        let kept = match place {
+            Place::Directory => Ok(Vec::new()),
+            Place::Dropped(what) => Err(what),
+            Place::Manifest => Ok(manifest::reduced(&archive.read(entry)?)),
+            Place::Descriptor => {
+                let content = archive.read(entry)?;
+                match descriptor::is_descriptor(&content) {
+                    true => Ok(content),
+                    false => Err("class"),
+                }
+            }
+            Place::Class if form == Form::CodeFree => Err("class"),
+            Place::Class | Place::Resource => {
+                let content = archive.read(entry)?;
+                match (content::of(&content), place) {
+                    (Content::Plain, _) | (Content::Class, Place::Class) => Ok(content),
+                    (other, _) => Err(other.word()),
+                }
+            }
+        };
+        match kept {
+            Ok(content) => writer.add(&entry.name, &content)?,
+            Err(what) => left_out.count(what),
+        }
+    }
+    Ok(View {
+        bytes: writer.finish(),
+        left_out,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Digests that lie in files beside what they speak of.
+//!
+//! Called by the [pipeline](super::pipeline) for protocols whose index states no digest: an artifact
+//! that no lock or policy knows is fetched together with all its side files, and passes when every
+//! one that is there matches and at least one is. The same repository serves both, so this shows that
+//! the bytes came as they were sent; from then on the run, and through the first-seen ledger every
+//! later one, holds the file to what it was. What the manager asks to check for itself is answered
+//! from what was computed here. With such a protocol an address says whose an artifact is, so that a
+//! name which belongs to one repository is not looked for in another.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use url::Url;
+
+use super::answer::Answer;
+use super::artifact::Artifact;
+use super::expect::{Named, Promise};
+use super::limits;
+use super::pipeline::Pipeline;
+use super::upstream::Fetched;
+use crate::model::Algorithm;
+use crate::model::Anchor;
+use crate::model::Code;
+use crate::model::Digest;
+use crate::model::Expected;
+use crate::model::Finding;
+use crate::model::Integrity;
+use crate::model::Source;
+use crate::model::redact_url;
+use crate::store::Content;
+use crate::store::Spool;
+use crate::verify::Digests;
+use crate::verify::Hashed;
+use crate::verify::Hashing;
+use crate::verify::Verified;
+use crate::verify::hash::sha1_of;
+
+/// Lets a manager that knows it check a body without another request.
+const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha1");
+
+/// What side files state: the digest and the address of the file that states it.
+type Stated = Vec<(Digest, Url)>;
+
+/// The digests of what was given out, by address.
+#[derive(Debug, Default)]
+pub(super) struct GivenOut(Mutex<HashMap<Url, Given>>);
+
+#[derive(Debug)]
+struct Given {
+    sha1: Option<Digest>,
+    sha256: Digest,
+    sha512: Digest,
+    /// Whether something stated a digest of it.
+    compared: bool,
+}
+
+impl GivenOut {
+    fn note(&self, url: &Url, digests: &Digests, compared: bool) {
+        let given = Given {
+            sha1: digests.sha1.clone(),
+            sha256: digests.sha256.clone(),
+            sha512: digests.sha512.clone(),
+            compared,
+        };
+        self.all().insert(url.clone(), given);
+    }
+
+    fn digest(&self, url: &Url, algorithm: Algorithm) -> Option<Digest> {
+        let all = self.all();
+        let given = all.get(url)?;
+        match algorithm {
+            Algorithm::Sha1 => given.sha1.clone(),
+            Algorithm::Sha256 => Some(given.sha256.clone()),
+            Algorithm::Sha512 => Some(given.sha512.clone()),
+            Algorithm::Md5 | Algorithm::Sha384 => None,
+        }
+    }
+
+    /// The SHA-256 of what was given out after a comparison.
+    pub(super) fn compared(&self, url: &Url) -> Option<Digest> {
+        let all = self.all();
+        let given = all.get(url).filter(|given| given.compared)?;
+        Some(given.sha256.clone())
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Url, Given>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pipeline {
+    /// The answer to the manager's own question for a digest.
+    pub(super) fn side_file(&self, of: &Url, algorithm: Algorithm) -> Answer {
+        match self.given_out.digest(of, algorithm) {
+            Some(digest) => Answer::text(StatusCode::OK, digest.hex()),
+            None => {
+                let text = "v4run: no such digest of what was given out in this run\n";
+                Answer::text(StatusCode::NOT_FOUND, text.to_owned())
+            }
+        }
+    }
+
+    /// The answer of a repository to which an artifact does not belong.
+    pub(super) fn withheld(&self, named: &Named, url: &Url) -> Result<Option<Answer>, Finding> {
+        let pin = self.belonging.pin(&named.name);
+        match (pin, self.repositories.of(url)) {
+            (Some(pin), Some(repository))
+                if pin.repository != repository.id && self.states_beside(url) =>
+            {
+                self.elsewhere(&named.name, pin).map(Some)
+            }
+            (_, _) => Ok(None),
+        }
+    }
+
+    fn states_beside(&self, url: &Url) -> bool {
+        !self.protocol.side_files(url).is_empty()
+    }
+
+    /// An artifact that nothing promises: fetched and compared with its side files, where the
+    /// protocol has them. `missing` says that nothing is known.
+    pub(super) async fn unpromised(
+        &self,
+        missing: Finding,
+        named: Option<&Named>,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Answer, Finding> {
+        let sides = self.protocol.side_files(url);
+        let absent = missing.code == Code::IntegrityMissing && !sides.is_empty();
+        let Some(named) = named.filter(|_| absent && !self.closed) else {
+            return Err(missing);
+        };
+        let limit = self.protocol.artifact_limit();
+        let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).with_sha1());
+        let (fetched, stated) = tokio::join!(
+            self.fetch(url, headers.clone(), limit, false, start),
+            self.stated(&sides, &headers)
+        );
+        let hashed = match fetched? {
+            Fetched::Complete { body, .. } => body.0.finish(),
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } => return Ok(self.failed(url, status, &headers, body)),
+        };
+        let stated = stated?;
+        let subject = format!("{}@{}", named.name, named.version);
+        let verified = compare(hashed, &stated, subject, url)?;
+        let expected = expected(named, verified.digests(), &stated);
+        let promised: Vec<Integrity> = expected.integrity.iter().cloned().collect();
+        let repository = self.repositories.of(url).map(|found| found.id.as_str());
+        let promise = Promise {
+            named: named.clone(),
+            repository: repository.map(Into::into),
+            describes: false,
+            integrities: promised,
+            anchor: expected.anchor,
+            stated: expected.stated_in.clone(),
+        };
+        let kept = self.blobs.keep(verified, &promise.integrities);
+        let (content, digests) = kept.map_err(|error| super::artifact::store(&error))?;
+        if !self.protocol.is_changing(&named.version) {
+            self.expectations.add(vec![expected], repository);
+        }
+        self.release(promise, url, content, digests, Source::Network)
+    }
+
+    /// Notes what is given out as an artifact, so that the manager's own check can be answered.
+    pub(super) fn give_out(
+        &self,
+        url: &Url,
+        content: &Content,
+        mut digests: Digests,
+    ) -> std::io::Result<Answer> {
+        let answer = Answer::artifact(content.clone());
+        if !self.states_beside(url) {
+            return Ok(answer);
+        }
+        if digests.sha1.is_none() {
+            digests.sha1 = Some(match content {
+                Content::Memory(pieces) => sha1_of(pieces.iter().map(|piece| Ok(piece.clone())))?,
+                Content::File(file, _) => sha1_of(crate::verify::hash::pieces(file))?,
+            });
+        }
+        self.given_out.note(url, &digests, true);
+        let value = digests.sha1.map(|digest| digest.hex());
+        let value = value.and_then(|hex| HeaderValue::from_str(&hex).ok());
+        Ok(match value {
+            Some(value) => answer.with(CHECKSUM, value),
+            None => answer,
+        })
+    }
+
+    /// A document that passes although nothing states its digest.
+    pub(super) fn give_out_plain(&self, url: &Url, body: &Bytes) {
+        if self.states_beside(url)
+            && let Ok(hashed) = hashed(body)
+        {
+            self.given_out.note(url, hashed.digests(), false);
+        }
+    }
+
+    /// Fetches a document as a whole, with what the repository states of it.
+    pub(super) async fn stated_document(
+        &self,
+        asked: &Url,
+        headers: HeaderMap,
+        limit: u64,
+    ) -> Result<Fetched<Bytes>, Finding> {
+        let sides = self.protocol.side_files(asked);
+        if sides.is_empty() {
+            return self.document(asked, headers, limit).await;
+        }
+        let mut again = true;
+        loop {
+            let (fetched, stated) = tokio::join!(
+                self.document(asked, headers.clone(), limit),
+                self.stated(&sides, &headers)
+            );
+            let fetched = fetched?;
+            let Fetched::Complete { url, body, .. } = &fetched else {
+                return Ok(fetched);
+            };
+            let hashed = hashed(body).map_err(|error| {
+                Finding::new(Code::Internal, redact_url(asked), error.to_string())
+            })?;
+            match compare(hashed, &stated?, redact_url(asked), url) {
+                Ok(verified) => {
+                    self.given_out.note(asked, verified.digests(), true);
+                    self.given_out.note(url, verified.digests(), true);
+                    return Ok(fetched);
+                }
+                // It may have been replaced between the two answers.
+                Err(finding) if again && finding.code == Code::IntegrityMismatch => again = false,
+                Err(finding) => return Err(finding),
+            }
+        }
+    }
+
+    /// What the side files state, all asked at once: a wait for each would double the time.
+    async fn stated(
+        &self,
+        sides: &[(Algorithm, Url)],
+        headers: &HeaderMap,
+    ) -> Result<Stated, Finding> {
+        let Some(((algorithm, url), rest)) = sides.split_first() else {
+            return Ok(Vec::new());
+        };
+        let (first, rest) = tokio::join!(
+            self.side(*algorithm, url, headers),
+            Box::pin(self.stated(rest, headers))
+        );
+        let mut stated: Stated = first?.into_iter().collect();
+        stated.extend(rest?);
+        Ok(stated)
+    }
+
+    async fn side(
+        &self,
+        algorithm: Algorithm,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Digest, Url)>, Finding> {
+        let fetched = self
+            .fetch(url, headers.clone(), limits::SIDE_FILE, false, Vec::new)
+            .await?;
+        match fetched {
+            // Some repositories forbid what they do not have.
+            Fetched::Failed { status, .. }
+                if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
+            {
+                Ok(None)
+            }
+            Fetched::Failed { status, .. } => {
+                let message = format!("whether there is a digest cannot be told: {status}");
+                Err(Finding::new(Code::UpstreamFailed, redact_url(url), message))
+            }
+            Fetched::Complete { body, .. } => {
+                match self.protocol.side_digest(algorithm, &body.concat()) {
+                    Some(digest) => Ok(Some((digest, url.clone()))),
+                    None => {
+                        let name = algorithm.name();
+                        let message = format!("the repository serves it, but it states no {name}");
+                        Err(
+                            Finding::new(Code::IntegrityMissing, redact_url(url), message)
+                                .with_hint("ask the repository's operator to correct that file"),
+                        )
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn hashed(body: &Bytes) -> std::io::Result<Hashed<()>> {
+    let mut hashing = Hashing::new((), []).with_sha1();
+    hashing.push(body.clone())?;
+    Ok(hashing.finish())
+}
+
+fn compare<C>(
+    hashed: Hashed<C>,
+    stated: &Stated,
+    subject: String,
+    url: &Url,
+) -> Result<Verified<C>, Finding> {
+    if stated.is_empty() {
+        let message = format!(
+            "no lock names its digest and the repository states none beside it: {}",
+            redact_url(url)
+        );
+        return Err(Finding::new(Code::IntegrityMissing, subject, message)
+            .with_hint("lock it, or ask the repository's operator for checksums"));
+    }
+    let digests: Vec<Digest> = stated.iter().map(|(digest, _)| digest.clone()).collect();
+    hashed.confirm(&digests).map_err(|mismatch| {
+        let other = mismatch.promised.as_ref().map(Integrity::algorithm);
+        let place = stated
+            .iter()
+            .find(|(digest, _)| Some(digest.algorithm()) == other);
+        let text = |digest: Option<&Digest>| {
+            digest.map_or_else(
+                || "nothing".to_owned(),
+                |one| format!("{} {}", one.algorithm().name(), one.hex()),
+            )
+        };
+        let message = format!(
+            "{} sent {} bytes that are not what it states in {}\n  expected {}\n  computed {}",
+            redact_url(url),
+            mismatch.size,
+            place.map(|(_, url)| redact_url(url)).unwrap_or_default(),
+            text(place.map(|(digest, _)| digest)),
+            text(mismatch.computed.as_ref()),
+        );
+        Finding::new(Code::IntegrityMismatch, subject, message)
+            .with_hint(Code::IntegrityMismatch.remedy())
+    })
+}
+
+/// What the first use of an artifact promises of it.
+fn expected(named: &Named, digests: &Digests, stated: &Stated) -> Expected {
+    let strong = stated
+        .iter()
+        .any(|(digest, _)| digest.algorithm().is_strong());
+    let places: Vec<String> = stated.iter().map(|(_, url)| redact_url(url)).collect();
+    Expected {
+        name: named.name.clone(),
+        version: named.version.clone(),
+        file: named.file.clone(),
+        url: None,
+        integrity: Some(Integrity::of(digests.sha512.clone())),
+        anchor: match strong {
+            true => Anchor::SideFile,
+            false => Anchor::WeakSideFile,
+        },
+        stated_in: places.join(", "),
+    }
+}
