@@ -6,7 +6,7 @@
 //! the project; of the virtual machine's, the user's are left out with a note.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::options::{self, Given, Source, Word};
 use super::settings::Author;
@@ -49,7 +49,9 @@ impl Taken {
     pub(super) fn path(&self, directory: &Path, project: &Path) -> Result<PathBuf, Finding> {
         let path = directory.join(&self.text);
         let real = resolved(&path);
-        if self.author() == Author::Project && !real.starts_with(project) {
+        // Behind what does not exist yet, a step back leads nobody knows where.
+        let climbs = real.components().any(|part| part == Component::ParentDir);
+        if self.author() == Author::Project && (climbs || !real.starts_with(project)) {
             let message = format!(
                 "names `{}`, which lies outside the project; a project may only name what lies in it",
                 self.text

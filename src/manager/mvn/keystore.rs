@@ -28,7 +28,7 @@ const ANY_USAGE: &[u64] = &[2, 5, 29, 37, 0];
 /// A store with the certificate of a PEM text; nothing when the text holds none.
 pub(super) fn of(pem: &str) -> Option<Vec<u8>> {
     let certificate = der(pem)?;
-    let bags = yasna::construct_der_seq(|bags| {
+    let bags = sequence(|bags| {
         bags.next().write_sequence(|bag| {
             bag.next().write_oid(&id(CERTIFICATE_BAG));
             explicit(bag, |value| {
@@ -52,17 +52,21 @@ pub(super) fn of(pem: &str) -> Option<Vec<u8>> {
             });
         });
     });
-    let contents = yasna::construct_der_seq(|contents| {
+    let contents = sequence(|contents| {
         contents
             .next()
             .write_sequence(|content| data(content, &bags));
     });
-    Some(yasna::construct_der_seq(|store| {
+    Some(sequence(|store| {
         store.next().write_u8(3);
         store
             .next()
             .write_sequence(|content| data(content, &contents));
     }))
+}
+
+fn sequence(fill: impl FnOnce(&mut DERWriterSeq<'_>)) -> Vec<u8> {
+    yasna::construct_der(|writer| writer.write_sequence(fill))
 }
 
 /// The content of a sequence that holds data.
@@ -105,7 +109,7 @@ mod tests {
                     assert_eq!(content.next().read_oid()?, id(DATA));
                     content
                         .next()
-                        .read_tagged(Tag::context(0), yasna::BERReader::read_bytes)
+                        .read_tagged(Tag::context(0), |reader| reader.read_bytes())
                 })
             })
         });
