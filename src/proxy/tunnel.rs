@@ -192,7 +192,8 @@ impl Tunnels {
                 .map(str::to_ascii_lowercase);
             let matches = match &name {
                 Some(name) => *name == endpoint.host,
-                None => endpoint.is_literal(),
+                // Java names no host without a dot; the certificate is for the tunnel's name anyway.
+                None => endpoint.is_literal() || !endpoint.host.contains('.'),
             };
             if !matches {
                 let name = name.as_deref().unwrap_or("no name");
