@@ -4,4 +4,5 @@
 
 #![allow(dead_code, reason = "the driver calls these")]
 
+mod lock;
 mod view;
