@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::{
-    Code, Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool,
+    Code, Digest, Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool, Trust,
 };
 use crate::profile::Policy;
 
@@ -180,12 +180,27 @@ pub struct Installed {
     pub chooses: bool,
 }
 
+/// A verified artifact file that the manager opens, of a run that does not trust all of them.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    /// Canonical path of the file.
+    pub path: &'a Path,
+    /// SHA-256 of the content.
+    pub sha256: &'a Digest,
+    /// A private copy of the content.
+    pub content: &'a File,
+    /// What the run trusts.
+    pub trust: &'a Trust,
+}
+
 /// What the manager gets when it opens a verified artifact file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandOut {
-    /// The whole file.
+    /// The file as it is, because it holds no code.
     Whole,
-    /// A view of it.
+    /// The file as it is, because its bytes are trusted: for that reason.
+    Trusted(String),
+    /// A view of it without code.
     View(Vec<u8>),
 }
 
@@ -224,9 +239,15 @@ pub trait Manager: std::fmt::Debug + Sync {
         Err(Finding::new(Code::Usage, name, message))
     }
 
-    /// What an opened, verified artifact looks like to the manager. `content` is a private copy.
-    fn hand_out(&self, _content: &File) -> io::Result<HandOut> {
-        Ok(HandOut::Whole)
+    /// What an opened, verified artifact looks like to the manager, in a run with [`Trust`].
+    fn hand_out(&self, _opened: &Opened<'_>) -> io::Result<HandOut> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    /// The run's certificate in another form than PEM, where the manager reads none: name of a file
+    /// in the private configuration directory, and its content.
+    fn authority(&self, _certificate: &str) -> Result<Option<(&'static str, Vec<u8>)>, Finding> {
+        Ok(None)
     }
 }
 
@@ -234,7 +255,7 @@ pub trait Manager: std::fmt::Debug + Sync {
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.
-pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip];
+pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip, &mvn::Mvn];
 
 /// The manager of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Manager> {

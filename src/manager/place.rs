@@ -52,3 +52,17 @@ pub(super) fn is_ours(real: &Path, directory: &Path) -> bool {
     let own = identity(Path::new("/proc/self/exe"));
     (own.is_some() && own == identity(real)) || directory.join(MARKER).exists()
 }
+
+/// The path with the part that exists resolved.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    for near in path.ancestors() {
+        if let Ok(real) = near.canonicalize() {
+            return match path.strip_prefix(near) {
+                Ok(rest) if rest.as_os_str().is_empty() => real,
+                Ok(rest) => real.join(rest),
+                Err(_) => path.to_path_buf(),
+            };
+        }
+    }
+    path.to_path_buf()
+}

@@ -217,6 +217,16 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         digest: Option<Digest>,
     },
+    /// An artifact file was handed to a manager that may run what it opens.
+    HandedOut {
+        /// The file.
+        path: String,
+        /// SHA-256 of the file.
+        sha256: Digest,
+        /// Why the manager got it as it is; nothing where it got a view without code.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        trusted: Option<String>,
+    },
     /// Install-time code that was not run.
     ScriptSuppressed {
         /// Package name, or the project's for its own scripts.

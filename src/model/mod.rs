@@ -23,8 +23,8 @@ pub use digest::{Algorithm, Digest, DigestError, Integrity};
 pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPeer, Tool};
 pub use finding::Finding;
 pub use plan::{
-    Access, Anchor, Credential, Expected, FileGuard, Launch, Layout, Magic, Network, Occupied,
-    PathRule, Pin, Probe, ProxyMessage, Repository, View,
+    Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Magic, Network,
+    Occupied, PathRule, Pin, Probe, ProxyMessage, Repository, Trust, Twin, View,
 };
 pub use secret::{Secret, redact_text, redact_url};
 pub use verdict::{

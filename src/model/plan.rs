@@ -83,6 +83,33 @@ pub struct Probe {
     pub why: String,
 }
 
+/// A digest whose bytes may run as code of the manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Who says so and why; where it is written.
+    pub why: String,
+}
+
+/// A directory whose files are the same as files that the operating system installed, if they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Twin {
+    /// The directory that the run writes.
+    pub below: OsString,
+    /// The directory of the operating system, with the same layout.
+    pub installed: OsString,
+}
+
+/// Which artifacts the manager may get as they are, because it may run them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// By digest.
+    pub approved: Vec<Approval>,
+    /// By identity with what the operating system installed.
+    pub twins: Vec<Twin>,
+}
+
 /// How the supervisor judges files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileGuard {
@@ -103,6 +130,9 @@ pub struct FileGuard {
     pub pinned: Vec<(OsString, Integrity)>,
     /// Expected harmless probes.
     pub probes: Vec<Probe>,
+    /// Which artifacts the manager may get as they are; all of them, where it runs none.
+    #[serde(default)]
+    pub trust: Option<Trust>,
 }
 
 /// A credential for one repository. Only the proxy gets it.

@@ -198,7 +198,10 @@ impl<'a> Index<'a> {
                 self.notifications += notifications;
                 self.repeated += repeated;
             }
-            Event::Examined(_) | Event::Assessed { .. } | Event::Sealed { .. } => {}
+            Event::Examined(_)
+            | Event::HandedOut { .. }
+            | Event::Assessed { .. }
+            | Event::Sealed { .. } => {}
         }
     }
 

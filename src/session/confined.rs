@@ -233,12 +233,19 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     let (report, listener) = stage.launcher.confined()?;
     let certificate = await_ready(&stage.certificate, &mut signals)?;
     let file = stage.private.certificate();
-    std::fs::write(&file, certificate).map_err(|error| {
+    std::fs::write(&file, &certificate).map_err(|error| {
         internal(
             "certificate",
             format!("cannot write `{}`: {error}", file.display()),
         )
     })?;
+    if let Some((name, content)) = stage.manager.authority(&certificate)? {
+        let file = stage.private.config.join(name);
+        std::fs::write(&file, content).map_err(|error| {
+            let shown = file.display();
+            internal("certificate", format!("cannot write `{shown}`: {error}"))
+        })?;
+    }
     let manager = stage.launcher.id();
     let events = stage.recorder.sender();
     let supervisor = Supervisor::new(

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
 use super::{Answer, Supervisor, Turn};
-use crate::manager::HandOut;
+use crate::manager::{HandOut, Opened};
 use crate::model::{Code, Decision, Digest, Event, Finding, Integrity};
 use crate::profile::kernel;
 use crate::protocol::Artifact;
@@ -293,14 +293,38 @@ impl Supervisor {
         }
         self.send(Event::Call {
             call: name.to_owned(),
-            subject,
+            subject: subject.clone(),
             decision: Decision::Allowed,
-            digest: Some(digests.sha256),
+            digest: Some(digests.sha256.clone()),
         });
-        match self.manager.hand_out(&copy) {
+        let Some(trust) = &self.files.trust else {
+            return self.inject_memory(notification, &copy, flags);
+        };
+        let opened = Opened {
+            path,
+            sha256: &digests.sha256,
+            content: &copy,
+            trust,
+        };
+        let handed = |trusted| Event::HandedOut {
+            path: subject.clone(),
+            sha256: digests.sha256.clone(),
+            trusted,
+        };
+        match self.manager.hand_out(&opened) {
             Ok(HandOut::Whole) => self.inject_memory(notification, &copy, flags),
-            Ok(HandOut::View(view)) => self.inject_bytes(notification, &view, flags),
-            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
+            Ok(HandOut::Trusted(why)) => {
+                self.send(handed(Some(why)));
+                self.inject_memory(notification, &copy, flags)
+            }
+            Ok(HandOut::View(view)) => {
+                self.send(handed(None));
+                self.inject_bytes(notification, &view, flags)
+            }
+            Err(error) => {
+                let message = format!("`{subject}` refused: no view of it can be made: {error}");
+                refuse_file(Code::ArtifactInvalid, subject, message)
+            }
         }
     }
 

@@ -18,8 +18,9 @@ use super::inspect;
 use super::invocation;
 use super::network::{layout, pins, repositories};
 use super::target::Target;
-use super::writes::{Install, Places, Scene, resolved};
+use super::writes::{Install, Places, Scene};
 use crate::manager::copy::{Links, copy};
+use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
 use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Tool, View};
 use crate::profile::Profile;
@@ -256,6 +257,7 @@ impl Plan<'_> {
                 .map(|(path, integrity)| (real(path), integrity.clone()))
                 .collect(),
             probes: self.profile.probes.clone(),
+            trust: None,
         })
     }
 

@@ -14,6 +14,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::checked::{CacheAction, Checked, Command};
 use super::target::Target;
+use crate::manager::place::resolved;
 use crate::manager::rules::Writes;
 use crate::manager::{PrivateDirs, Promotion};
 
@@ -381,20 +382,6 @@ fn canonical(writes: &mut Writes) {
     writes
         .directories
         .dedup_by(|later, earlier| later.0 == earlier.0);
-}
-
-/// The path with the part that exists resolved.
-pub(super) fn resolved(path: &Path) -> PathBuf {
-    for near in path.ancestors() {
-        if let Ok(real) = near.canonicalize() {
-            return match path.strip_prefix(near) {
-                Ok(rest) if rest.as_os_str().is_empty() => real,
-                Ok(rest) => real.join(rest),
-                Err(_) => path.to_path_buf(),
-            };
-        }
-    }
-    path.to_path_buf()
 }
 
 #[cfg(test)]

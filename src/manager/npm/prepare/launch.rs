@@ -405,6 +405,7 @@ impl Facts<'_> {
             views,
             pinned: self.pinned(),
             probes: self.profile.probes.clone(),
+            trust: None,
         })
     }
 

@@ -1,0 +1,229 @@
+//! What Maven is shown: command line, environment, settings; and what the run may touch.
+//!
+//! Everything is built from nothing. The settings that Maven gets name v4run's proxy and no
+//! credentials but the token of this run; they lie in the directory that Maven may only read.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::Plan;
+use crate::manager::mvn::settings::{self, Settings};
+use crate::manager::mvn::{keystore, xml};
+use crate::manager::rules::{self, Grounds, Writes};
+use crate::model::{Code, Finding, Launch, PathRule};
+
+/// What Maven's own file of settings says about repositories without TLS; kept where the user names
+/// another file, because the rest of that file is taken as it is.
+const BLOCKER: &str = "maven-default-http-blocker";
+
+impl Plan<'_> {
+    /// What the run writes.
+    pub(super) fn writes(&self) -> Writes {
+        let mut writes = Writes::default();
+        if self.found.checked.goals.is_empty() {
+            return writes;
+        }
+        let local = (self.local.clone(), "the local repository");
+        writes.directories.push(local);
+        let outputs = self.outputs.iter().cloned();
+        writes.files = outputs.map(|path| (path, Some(Vec::new()))).collect();
+        writes
+    }
+
+    /// Landlock rules and the roots that code may be mapped from.
+    pub(super) fn rules(&self, writes: &Writes) -> (Vec<PathRule>, Vec<OsString>) {
+        let found = &self.found;
+        let runtime = &found.runtime;
+        let request = found.request;
+        let parts = runtime.parts().into_iter();
+        let parts = parts.map(|path| (path, "Maven and its virtual machine"));
+        let home = request.home.as_deref();
+        let broad = rules::is_broad(&found.root, home, request.private);
+        let mut readable = Vec::new();
+        if broad {
+            // Only what Maven needs of the user's own place.
+            let names = ["pom.xml", ".mvn", "src", "target"].map(|name| found.root.join(name));
+            let names = names.into_iter().filter(|path| path.exists());
+            readable.extend(names.map(|path| (path, "a part of the project that Maven reads")));
+        } else {
+            readable.push((found.root.clone(), "the project"));
+        }
+        if let Some(file) = &found.base.file {
+            readable.push((file.clone(), "the POM that the command names"));
+        }
+        if found.base.directory != found.root {
+            let directory = found.base.directory.clone();
+            readable.push((directory, "the directory of the project's POM"));
+        }
+        Grounds {
+            profile: &found.profile,
+            private: request.private,
+            manager: "Maven",
+            program: (&runtime.java, "Java runs Maven"),
+            needs: &runtime.needs,
+            runtime: parts.collect(),
+            readable,
+            project: Some(found.root.as_path()).filter(|path| path.parent().is_some()),
+            broad,
+            writes,
+        }
+        .rules()
+    }
+
+    /// Writes the files that Maven is shown, and the command line that names them.
+    pub(super) fn launch(&self, rules: Vec<PathRule>) -> Result<Launch, Finding> {
+        let found = &self.found;
+        let request = found.request;
+        let config = &request.private.config;
+        let (user, global) = (config.join("settings.xml"), config.join("global.xml"));
+        let own = self.proxies();
+        let files = [
+            (&user, settings::written(self.user.as_ref(), &own)),
+            (
+                &global,
+                settings::written(self.global.as_ref(), &self.blocker()),
+            ),
+        ];
+        for (path, text) in files {
+            std::fs::write(path, text).map_err(|error| {
+                let message = format!("Maven's settings cannot be written: {error}");
+                let place = path.display().to_string();
+                Finding::new(Code::SandboxUnenforceable, place, message)
+            })?;
+        }
+        let java = found.runtime.java.clone().into_os_string();
+        let mut arguments = vec![java.clone()];
+        arguments.extend(self.machine());
+        arguments.extend(self.maven(&user, &global));
+        Ok(Launch {
+            executable: java,
+            arguments,
+            environment: self.environment(),
+            directory: request.directory.clone().into_os_string(),
+            rules,
+        })
+    }
+
+    /// The virtual machine's part of the command line, up to Maven's entry.
+    fn machine(&self) -> Vec<OsString> {
+        let found = &self.found;
+        let runtime = &found.runtime;
+        let private = found.request.private;
+        let mut words: Vec<OsString> = found.checked.machine.iter().map(OsString::from).collect();
+        // Nothing outside the run's directories is written, and nobody can attach to it.
+        words.extend(["-XX:-UsePerfData", "-XX:+DisableAttachMechanism"].map(OsString::from));
+        words.push(joined("-XX:ErrorFile=", &private.tmp.join("hs_err.log")));
+        for (name, value) in [
+            ("java.io.tmpdir", private.tmp.clone()),
+            ("user.home", private.home.clone()),
+            (
+                "javax.net.ssl.trustStore",
+                private.config.join(keystore::NAME),
+            ),
+            ("classworlds.conf", runtime.home.join("bin/m2.conf")),
+            ("maven.home", runtime.home.clone()),
+            ("library.jansi.path", runtime.home.join("lib/jansi-native")),
+            ("maven.multiModuleProjectDirectory", found.root.clone()),
+        ] {
+            words.push(joined(&format!("-D{name}="), &value));
+        }
+        words.push("-Djavax.net.ssl.trustStoreType=PKCS12".into());
+        words.push("-classpath".into());
+        words.push(runtime.classworlds.clone().into_os_string());
+        words.push("org.codehaus.plexus.classworlds.launcher.Launcher".into());
+        words
+    }
+
+    /// Maven's own part.
+    fn maven(&self, user: &Path, global: &Path) -> Vec<OsString> {
+        let found = &self.found;
+        let own = ["--batch-mode", "--strict-checksums"];
+        let mut words: Vec<OsString> = own.map(OsString::from).into();
+        for given in &found.checked.passed {
+            match (given.name, &given.value) {
+                ("define", Some(value)) => words.push(format!("-D{value}").into()),
+                (name, None) => words.push(format!("--{name}").into()),
+                (name, Some(value)) => {
+                    words.push(format!("--{name}").into());
+                    words.push(value.into());
+                }
+            }
+        }
+        let named = [
+            ("--settings", Some(user)),
+            ("--global-settings", Some(global)),
+            ("--file", found.base.file.as_deref()),
+        ];
+        for (name, path) in named {
+            if let Some(path) = path {
+                words.push(name.into());
+                words.push(path.as_os_str().to_owned());
+            }
+        }
+        words.push(joined("-Dmaven.repo.local=", &self.local));
+        if let Some(taken) = found.checked.taken.get("log-file") {
+            words.extend(["--log-file".into(), OsString::from(&taken.text)]);
+        }
+        if let Some(taken) = found.checked.taken.get("-DoutputFile") {
+            words.push(joined("-DoutputFile=", Path::new(&taken.text)));
+        }
+        let goals = found.checked.goals.iter();
+        words.extend(goals.map(|goal| OsString::from(&goal.text)));
+        words
+    }
+
+    /// The way to v4run's proxy, with the token of this run.
+    fn proxies(&self) -> String {
+        let request = self.found.request;
+        let entry = |protocol: &str| {
+            format!(
+                "<proxy><id>v4run-{protocol}</id><active>true</active><protocol>{protocol}</protocol>\
+                 <host>127.0.0.1</host><port>{}</port><username>v4run</username>\
+                 <password>{}</password><nonProxyHosts></nonProxyHosts></proxy>",
+                request.proxy_port,
+                xml::escaped(request.token.expose())
+            )
+        };
+        // What is asked for without TLS comes to the proxy too, which refuses it by name.
+        let entries = ["https", "http"].map(entry).concat();
+        format!("<interactiveMode>false</interactiveMode><proxies>{entries}</proxies>")
+    }
+
+    /// Maven's own rule about repositories without TLS, where the global file lacks it.
+    fn blocker(&self) -> String {
+        let has = |settings: &Settings| settings.mirrors.iter().any(|mirror| mirror.id == BLOCKER);
+        let there = self.global.iter().chain(&self.user).any(has);
+        if there || self.found.runtime.number() < (3, 8) {
+            return String::new();
+        }
+        format!(
+            "<mirrors><mirror><id>{BLOCKER}</id><mirrorOf>external:http:*</mirrorOf>\
+             <url>http://0.0.0.0/</url><blocked>true</blocked></mirror></mirrors>"
+        )
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let found = &self.found;
+        let private = found.request.private;
+        let mut environment: Vec<(OsString, OsString)> = Vec::new();
+        for (name, value) in found.request.environment {
+            if name.to_str().is_some_and(|name| found.profile.passes(name)) {
+                environment.push((name.clone(), value.clone()));
+            }
+        }
+        let mut set = |name: &str, value: &dyn AsRef<OsStr>| {
+            environment.push((name.into(), value.as_ref().to_owned()));
+        };
+        set("HOME", &private.home);
+        set("TMPDIR", &private.tmp);
+        set("JAVA_HOME", &found.runtime.jdk);
+        set("MAVEN_PROJECTBASEDIR", &found.root);
+        environment
+    }
+}
+
+fn joined(start: &str, path: &Path) -> OsString {
+    let mut word = OsString::from(start);
+    word.push(path);
+    word
+}
