@@ -22,6 +22,8 @@ mod inspect;
 mod invocation;
 mod jar;
 mod keystore;
+#[allow(dead_code, reason = "the driver does not read it yet")]
+mod lock;
 mod options;
 mod places;
 mod prepare;
