@@ -318,6 +318,7 @@ impl<'a> Plan<'a> {
             artifact_magic: magic,
             views: views.collect(),
             pinned: Vec::new(),
+            kept: vec![self.local.clone().into_os_string()],
             probes: profile.probes.clone(),
             trust: Some(Trust {
                 approved: Vec::new(),
