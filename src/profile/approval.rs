@@ -119,7 +119,6 @@ mod tests {
     use std::time::Duration;
 
     use super::super::Policy;
-    use super::*;
 
     fn policy(text: &str) -> Result<Policy, String> {
         let directory = tempfile::tempdir().unwrap();

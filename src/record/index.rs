@@ -200,6 +200,7 @@ impl<'a> Index<'a> {
             }
             Event::Examined(_)
             | Event::HandedOut { .. }
+            | Event::ArtifactsKept { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
         }

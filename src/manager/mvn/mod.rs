@@ -12,8 +12,9 @@ use std::io;
 use super::{
     Call, HandOut, Installed, Manager, Opened, Prepared, Reach, Refusal, Request, Snapshot,
 };
-use crate::model::{Code, Finding};
+use crate::model::{Code, Event, Finding};
 
+mod anchors;
 mod checked;
 mod code;
 mod find;
@@ -22,7 +23,6 @@ mod inspect;
 mod invocation;
 mod jar;
 mod keystore;
-#[allow(dead_code, reason = "the driver does not read it yet")]
 mod lock;
 mod options;
 mod places;
@@ -79,6 +79,11 @@ impl Manager for Mvn {
             )
         })?;
         Ok(Some((keystore::NAME, store)))
+    }
+
+    fn lock(&self, events: &[Event]) -> Result<String, Finding> {
+        lock::from_events(events)
+            .map_err(|error| Finding::new(Code::Usage, "record", format!("no lock: {error}")))
     }
 
     fn hand_out(&self, opened: &Opened<'_>) -> io::Result<HandOut> {
