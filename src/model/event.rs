@@ -171,6 +171,11 @@ pub enum Event {
         /// SHA-256 of the bytes read.
         sha256: Digest,
     },
+    /// Where the manager keeps artifacts between runs, in the layout of their repositories.
+    ArtifactsKept {
+        /// Canonical path of the directory.
+        path: String,
+    },
     /// A connection to a repository, after its certificate was verified.
     Connected {
         /// Host and port.

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use url::Url;
 
+mod approval;
 pub mod kernel;
 mod manager;
 mod policy;
 mod raw;
 
+pub use approval::Approval;
 pub use manager::{
     Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
     Profile, Programs, Setting, Writes,
@@ -33,6 +35,8 @@ pub struct Policy {
     pub lockdown: bool,
     /// Artifacts that may be used although no index names them.
     pub artifacts: Vec<NamedArtifact>,
+    /// Code that may run although it was downloaded.
+    pub approvals: Vec<Approval>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
     /// Files that the policy was read from, with their SHA-256, for the record.

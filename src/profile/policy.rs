@@ -16,6 +16,7 @@ use sha2::Digest as _;
 use toml::Spanned;
 use url::Url;
 
+use super::approval;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::{AllowedRepository, NamePin, NamedArtifact, Policy};
 use crate::model::{Algorithm, Code, Digest, Finding, Integrity};
@@ -85,6 +86,17 @@ impl Policy {
                 return Err(file.locked(&pin.repository, "pins"));
             }
             self.pins.push(file.pin(pin, author)?);
+        }
+        for raw in &raw.approvals {
+            if locked {
+                return Err(file.locked(&raw.sha256, "approvals"));
+            }
+            let approval = approval::read(raw, file.place(raw.sha256.span().start));
+            let refused = |wrong: approval::Wrong| {
+                let line = raw::line_of(&file.text, wrong.at);
+                file.invalid(Some(line), &wrong.message)
+            };
+            self.approvals.push(approval.map_err(refused)?);
         }
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {

@@ -33,6 +33,19 @@ pub(super) struct RawPolicy {
     pub(super) artifacts: Vec<RawArtifact>,
     #[serde(default)]
     pub(super) pins: Vec<RawPin>,
+    #[serde(default)]
+    pub(super) approvals: Vec<RawApproval>,
+}
+
+/// One `[[approvals]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawApproval {
+    pub(super) purl: Spanned<String>,
+    pub(super) sha256: Spanned<String>,
+    pub(super) owner: Spanned<String>,
+    pub(super) reason: Spanned<String>,
+    pub(super) expires: Option<Spanned<String>>,
 }
 
 /// One `[[pins]]` table.

@@ -207,7 +207,10 @@ impl<'a> Index<'a> {
                 sha256,
                 trusted,
             } => self.hand_out(path, sha256, trusted.as_deref()),
-            Event::Examined(_) | Event::Assessed { .. } | Event::Sealed { .. } => {}
+            Event::Examined(_)
+            | Event::ArtifactsKept { .. }
+            | Event::Assessed { .. }
+            | Event::Sealed { .. } => {}
         }
     }
 

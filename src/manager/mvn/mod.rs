@@ -15,6 +15,7 @@ use super::{
 };
 use crate::model::{Code, Event, Finding, InstalledPackage};
 
+mod anchors;
 mod checked;
 mod code;
 mod find;
@@ -23,7 +24,6 @@ mod inspect;
 mod invocation;
 mod jar;
 mod keystore;
-#[allow(dead_code, reason = "the driver does not read it yet")]
 mod lock;
 mod options;
 mod places;
@@ -84,6 +84,11 @@ impl Manager for Mvn {
             )
         })?;
         Ok(Some((keystore::NAME, store)))
+    }
+
+    fn lock(&self, events: &[Event]) -> Result<String, Finding> {
+        lock::from_events(events)
+            .map_err(|error| Finding::new(Code::Usage, "record", format!("no lock: {error}")))
     }
 
     fn hand_out(&self, opened: &Opened<'_>) -> io::Result<HandOut> {

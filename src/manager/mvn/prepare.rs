@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::anchors::Anchors;
 use super::checked::{self, Checked};
 use super::find::{Runtime, Search};
 use super::options::Word;
@@ -171,6 +172,7 @@ struct Plan<'a> {
     user: Option<Settings>,
     global: Option<Settings>,
     local: PathBuf,
+    anchors: Anchors,
     /// A file that the user wants written.
     outputs: Vec<PathBuf>,
     repositories: Vec<Repository>,
@@ -206,6 +208,7 @@ impl<'a> Plan<'a> {
         let conf = found.runtime.home.join("conf/settings.xml");
         let global = read("global-settings", Some(conf))?;
         let local = local(&found, user.as_ref(), global.as_ref())?;
+        let anchors = Anchors::read(request.policy, &found.root, &local)?;
         let security = found.checked.taken.get("-Dsettings.security");
         let security = security
             .map(|taken| taken.path(&request.directory, &found.root))
@@ -243,6 +246,7 @@ impl<'a> Plan<'a> {
             user,
             global,
             local,
+            anchors,
             outputs,
             repositories,
             upstream_proxy,
@@ -256,6 +260,9 @@ impl<'a> Plan<'a> {
         let mut events = self.inputs();
         let notes = found.checked.notes.iter().cloned();
         events.extend(notes.map(Event::Found));
+        events.extend(self.anchors.events.iter().cloned());
+        let path = self.local.display().to_string();
+        events.push(Event::ArtifactsKept { path });
         let writes = self.writes();
         let (rules, runtime_roots) = self.rules(&writes);
         let launch = self.launch(rules)?;
@@ -317,11 +324,11 @@ impl<'a> Plan<'a> {
             artifact_names: profile.artifacts.names.clone(),
             artifact_magic: magic,
             views: views.collect(),
-            pinned: Vec::new(),
             kept: vec![self.local.clone().into_os_string()],
+            pinned: self.anchors.pinned.clone(),
             probes: profile.probes.clone(),
             trust: Some(Trust {
-                approved: Vec::new(),
+                approved: self.anchors.approved.clone(),
                 twins: twins.into_iter().collect(),
             }),
         })
@@ -335,8 +342,8 @@ impl<'a> Plan<'a> {
             pins: places::pins(request.policy, &self.repositories),
             repositories: self.repositories.clone(),
             extra_anchors: Vec::new(),
-            expected: Vec::new(),
-            closed: false,
+            expected: self.anchors.expected.clone(),
+            closed: self.anchors.closed,
             audit: false,
             upstream_proxy: self.upstream_proxy.clone(),
             no_proxy: self.no_proxy.clone(),

@@ -17,10 +17,11 @@ mod write;
 
 pub(super) use self::write::from_events;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::manager::read::{self as bounded};
-use crate::model::{Algorithm, Code, Event, Expected, Finding};
+use crate::model::{Algorithm, Code, Event, Expected, Finding, Integrity};
 
 /// Where locks lie below the directory of the whole build.
 pub(super) const DIRECTORY: &str = ".mvn/checksums";
@@ -39,6 +40,8 @@ const FILES: usize = 64;
 pub(super) struct Locks {
     /// One statement a line.
     pub(super) expected: Vec<Expected>,
+    /// The strongest digest of each path below a repository.
+    pub(super) paths: BTreeMap<String, Integrity>,
     /// Whether nothing else may be used.
     pub(super) complete: bool,
     /// Files read.
@@ -128,6 +131,12 @@ fn load(
     let text = read::text(&shown, algorithm, &bytes)
         .map_err(|error| invalid(path, error.line(), &error.to_string()))?;
     locks.expected.extend(text.expected);
+    for (path, digest) in text.paths {
+        let known = locks.paths.get(&path).map(Integrity::algorithm);
+        if known.is_none_or(|known| known < digest.algorithm()) {
+            locks.paths.insert(path, Integrity::of(digest));
+        }
+    }
     locks.complete |= text.complete;
     Ok(())
 }

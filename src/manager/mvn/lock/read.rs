@@ -47,6 +47,8 @@ impl TextError {
 #[derive(Debug, Default)]
 pub(super) struct Text {
     pub(super) expected: Vec<Expected>,
+    /// The same by path.
+    pub(super) paths: Vec<(String, Digest)>,
     pub(super) complete: bool,
 }
 
@@ -81,6 +83,7 @@ pub(super) fn text(shown: &str, algorithm: Algorithm, bytes: &[u8]) -> Result<Te
         let Some(artifact) = Coordinates::from_path(path).filter(|_| before.is_none()) else {
             continue;
         };
+        text.paths.push((artifact.path(), digest.clone()));
         text.expected.push(Expected {
             name: artifact.name(),
             file: Some(artifact.file()),

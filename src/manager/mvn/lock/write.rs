@@ -29,11 +29,15 @@ pub(in crate::manager::mvn) enum LockError {
     Twice(String),
 }
 
-/// The text of `checksums.sha256` for what a run used. `local` is its local repository.
-pub(in crate::manager::mvn) fn from_events(
-    events: &[Event],
-    local: Option<&Path>,
-) -> Result<String, LockError> {
+/// The text of `checksums.sha256` for what a run used.
+pub(in crate::manager::mvn) fn from_events(events: &[Event]) -> Result<String, LockError> {
+    let local = events.iter().find_map(|event| {
+        if let Event::ArtifactsKept { path } = event {
+            Some(Path::new(path))
+        } else {
+            None
+        }
+    });
     let mut lines: BTreeMap<String, &Digest> = BTreeMap::new();
     for event in events {
         let (artifact, sha256) = match opened(event, local) {
@@ -152,8 +156,10 @@ mod tests {
                 7,
             ),
         ];
-        let local = Path::new("/home/u/.m2/repository");
-        let text = from_events(&events, Some(local)).unwrap();
+        let path = "/home/u/.m2/repository".to_owned();
+        let mut all = events.to_vec();
+        all.push(Event::ArtifactsKept { path });
+        let text = from_events(&all).unwrap();
         let paths: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with('#'))
@@ -170,24 +176,18 @@ mod tests {
         let read = super::super::read::text("l", Algorithm::Sha256, text.as_bytes()).unwrap();
         assert!(read.complete);
         assert_eq!(read.expected.len(), 3);
-        assert_eq!(from_events(&events, None).unwrap().matches("  ").count(), 2);
+        assert_eq!(from_events(&events).unwrap().matches("  ").count(), 2);
     }
 
     #[test]
     fn what_contradicts_itself_is_no_lock() {
-        assert_eq!(from_events(&[], None), Err(LockError::Empty));
+        assert_eq!(from_events(&[]), Err(LockError::Empty));
         let twice = [
             release("g/x/1/x-1.jar", "g:x", "1", 1),
             release("g/x/1/x-1.jar", "g:x", "1", 2),
         ];
-        assert!(matches!(
-            from_events(&twice, None),
-            Err(LockError::Twice(_))
-        ));
+        assert!(matches!(from_events(&twice), Err(LockError::Twice(_))));
         let elsewhere = [release("g/x/1/x-1.jar", "g.h:x", "1", 1)];
-        assert!(matches!(
-            from_events(&elsewhere, None),
-            Err(LockError::Place(..))
-        ));
+        assert!(matches!(from_events(&elsewhere), Err(LockError::Place(..))));
     }
 }

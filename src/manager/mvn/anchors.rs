@@ -1,0 +1,147 @@
+//! What a run is anchored to: the project's lock, and the approvals of the policy.
+//!
+//! Read before the start. The lock names digests of artifacts, whatever they are; an approval lets
+//! bytes run. Neither makes the other: a locked plugin does not run because it is locked.
+//! An approval whose last day is over counts as none and is told.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::lock;
+use crate::manager::Refusal;
+use crate::model::{Approval, Code, Event, Expected, Finding, Integrity, Severity};
+use crate::profile::Policy;
+
+/// Everything that is known of artifacts before the start.
+#[derive(Debug, Default)]
+pub(super) struct Anchors {
+    /// For the proxy.
+    pub(super) expected: Vec<Expected>,
+    /// Whether nothing else may be used.
+    pub(super) closed: bool,
+    /// The same for files of the local repository, by path.
+    pub(super) pinned: Vec<(OsString, Integrity)>,
+    /// What may run.
+    pub(super) approved: Vec<Approval>,
+    /// What was read, and what is worth a line.
+    pub(super) events: Vec<Event>,
+}
+
+impl Anchors {
+    /// Those of the build in `root`, whose local repository is `local`.
+    pub(super) fn read(policy: &Policy, root: &Path, local: &Path) -> Result<Self, Refusal> {
+        let locks = lock::find(root);
+        let mut events = locks.events;
+        let (wrong, notes): (Vec<_>, Vec<_>) = locks
+            .findings
+            .into_iter()
+            .partition(|finding| finding.code.severity() != Severity::Note);
+        if !wrong.is_empty() {
+            let findings = wrong;
+            return Err(Refusal { findings, events });
+        }
+        events.extend(notes.into_iter().map(Event::Found));
+        let now = SystemTime::now();
+        let mut approved = Vec::new();
+        for approval in &policy.approvals {
+            if approval.is_expired(now) {
+                let day = approval.expires.as_deref().unwrap_or_default();
+                let message = format!(
+                    "its approval ended on {day}, so it may not run ({})",
+                    approval.stated_in
+                );
+                let code = Code::ConfigIgnored;
+                events.push(Event::Found(Finding::new(code, &approval.purl, message)));
+                continue;
+            }
+            approved.push(Approval {
+                digest: approval.digest.clone(),
+                why: format!("{} {}", approval.purl, approval.why()),
+            });
+        }
+        let place = |path: String| local.join(path).into_os_string();
+        Ok(Self {
+            expected: locks.expected,
+            closed: locks.complete,
+            pinned: locks
+                .paths
+                .into_iter()
+                .map(|(path, integrity)| (place(path), integrity))
+                .collect(),
+            approved,
+            events,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("v4run.toml"), text).unwrap();
+        let missing = directory.path().join("missing.toml");
+        Policy::load(None, directory.path(), &missing).unwrap()
+    }
+
+    #[test]
+    fn lock_and_approvals_are_apart() {
+        let project = tempfile::tempdir().unwrap();
+        let root = project.path().canonicalize().unwrap();
+        let place = root.join(lock::DIRECTORY);
+        std::fs::create_dir_all(&place).unwrap();
+        let (short, long) = ("ab".repeat(32), "cd".repeat(64));
+        std::fs::write(
+            place.join("checksums.sha256"),
+            format!("# v4run: complete\n{short}  g/x/1/x-1.jar\n"),
+        )
+        .unwrap();
+        std::fs::write(
+            place.join("checksums.sha512"),
+            format!("{long}  g/x/1/x-1.jar\n"),
+        )
+        .unwrap();
+        let table = |days: &str| {
+            format!(
+                "[[approvals]]\npurl = \"pkg:maven/g/p@1\"\nsha256 = \"{short}\"\n\
+                 owner = \"o\"\nreason = \"r\"\n{days}\n"
+            )
+        };
+        let text = format!("{}{}", table(""), table("expires = \"2001-01-01\""));
+        let read = Anchors::read(&policy(&text), &root, Path::new("/repository")).unwrap();
+        assert!(read.closed);
+        assert_eq!(read.expected.len(), 2);
+        let [(path, integrity)] = read.pinned.as_slice() else {
+            panic!("{:?}", read.pinned)
+        };
+        assert_eq!(path, "/repository/g/x/1/x-1.jar");
+        assert_eq!(integrity.algorithm(), crate::model::Algorithm::Sha512);
+        let [approval] = read.approved.as_slice() else {
+            panic!("{:?}", read.approved)
+        };
+        assert!(
+            approval
+                .why
+                .starts_with("pkg:maven/g/p@1 approved by o: r (")
+        );
+        let told: Vec<_> = read
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Found(_)))
+            .collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn a_broken_lock_ends_the_run() {
+        let project = tempfile::tempdir().unwrap();
+        let root = project.path().canonicalize().unwrap();
+        let place = root.join(lock::DIRECTORY);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("checksums.sha256"), "x").unwrap();
+        let refusal = Anchors::read(&Policy::default(), &root, Path::new("/r")).unwrap_err();
+        assert_eq!(refusal.findings[0].code, Code::LockInvalid);
+    }
+}
