@@ -128,6 +128,10 @@ pub struct FileGuard {
     /// Local artifact files, by canonical path, with the digest that lockfile or policy names. Any
     /// other artifact file must be one that the proxy released in this run.
     pub pinned: Vec<(OsString, Integrity)>,
+    /// Directories in which the manager keeps artifacts over many runs, laid out as in their
+    /// repositories. A file there may also be what an earlier run released under that name.
+    #[serde(default)]
+    pub kept: Vec<OsString>,
     /// Expected harmless probes.
     pub probes: Vec<Probe>,
     /// Which artifacts the manager may get as they are; all of them, where it runs none.

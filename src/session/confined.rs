@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use super::Ended;
 use super::children::{Launcher, Proxy, children, end_all, next_line};
+use super::earlier;
 use super::places::Environment;
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
@@ -259,6 +260,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
             files: stage.prepared.files.clone(),
             rules: stage.prepared.launch.rules.clone(),
             known: stage.known,
+            earlier: earlier::of(stage.prepared)?,
             memory: Reader::default(),
             events: Sink::new(move |event| events.send(event)),
         },

@@ -2,9 +2,11 @@
 //!
 //! One immutable entry for each file of a version, under
 //! `v1/ledger/<protocol>/ab/<sha256 of canonical origin, name, version, file>`. The origin is that
-//! of the repository and not the mirror's address, so that one file through two mirrors meets. The
-//! ledger can only add a reason to refuse, never one to accept; an entry that cannot be read is an
-//! error and is never replaced. Entries do not expire.
+//! of the repository and not the mirror's address, so that one file through two mirrors meets. For
+//! downloads the ledger can only add a reason to refuse, never one to accept. For a file that a manager
+//! kept from an earlier run it says what was released under that name, because only releases are
+//! noted. A version whose content may change has an entry for each content that was released. An entry
+//! that cannot be read is an error and is never replaced. Entries do not expire.
 
 use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
@@ -34,7 +36,14 @@ pub struct Item<'a> {
     pub file: &'a str,
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
+    /// The item for one content of a version that may change; `file` holds the name that it gets.
+    #[must_use]
+    pub fn changing(self, digest: &Digest, file: &'a mut String) -> Self {
+        *file = format!("#{}", digest.hex());
+        Self { file, ..self }
+    }
+
     fn key(&self) -> String {
         // Line feeds cannot occur in any of the parts, so different items never meet.
         let text = [self.origin, self.name, self.version, self.file].join("\n");
@@ -119,6 +128,12 @@ impl Ledger {
                 None => Ok(FirstSeen::New),
             },
         }
+    }
+
+    /// Whether a file of these bytes was released as that item before.
+    pub fn knows(&self, item: Item<'_>, digests: &Digests) -> Result<bool, StoreError> {
+        let entry = self.entry(&item.key())?;
+        Ok(entry.is_some_and(|entry| compare(entry, digests) == FirstSeen::Same))
     }
 
     fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {

@@ -25,7 +25,7 @@ use crate::profile::kernel;
 use crate::protocol::Artifact;
 use crate::sys::fd;
 use crate::sys::notify::{Continue, Notification};
-use crate::verify::Hashed;
+use crate::verify::{Digests, Hashed};
 
 /// Largest artifact that is verified; a sealed copy is memory.
 const LARGEST: u64 = 2 << 30;
@@ -265,15 +265,10 @@ impl Supervisor {
         let digests = hashed.digests().clone();
         let promise = match promised {
             Some(promised) => promised.clone(),
-            None => match self.known.any_of(&[&digests.sha512, &digests.sha256]) {
+            None => match self.expected(path, &digests) {
                 Some(known) => Integrity::of(known),
                 None => {
-                    let message = format!(
-                        "`{subject}` refused: neither lockfile, policy nor a download of this run \
-                         names its digest\ncomputed {}",
-                        digests.sha512
-                    );
-                    return refuse_file(Code::FileUnverified, subject, message);
+                    return self.unverified(path, &digests);
                 }
             },
         };
@@ -326,6 +321,39 @@ impl Supervisor {
                 refuse_file(Code::ArtifactInvalid, subject, message)
             }
         }
+    }
+
+    /// A digest of these that the file may have. A kept file is looked for among what earlier runs
+    /// released before an announcement of this run is waited for.
+    fn expected(&self, path: &Path, digests: &Digests) -> Option<Digest> {
+        let all = [&digests.sha512, &digests.sha256];
+        if let Some(known) = self.known.now(&all) {
+            return Some(known);
+        }
+        let mut kept = self.files.kept.iter();
+        if kept.any(|place| path.starts_with(place)) && (self.earlier.0)(path, digests) {
+            return Some(digests.sha512.clone());
+        }
+        self.known.any_of(&all)
+    }
+
+    /// Refuses a file that nothing names.
+    fn unverified(&self, path: &Path, digests: &Digests) -> Answer {
+        let subject = shown(path);
+        let kept = self.files.kept.iter().any(|place| path.starts_with(place));
+        let who = match kept {
+            true => "neither lockfile, policy nor any run's download names it with that digest",
+            false => "neither lockfile, policy nor a download of this run names its digest",
+        };
+        let computed = &digests.sha512;
+        let message = format!("`{subject}` refused: {who}\ncomputed {computed}");
+        let finding = Finding::new(Code::FileUnverified, subject, message);
+        let hint = "remove the file, so that it is fetched again and verified";
+        let finding = match kept {
+            true => finding.with_hint(hint),
+            false => finding,
+        };
+        Answer::Refuse(libc::EACCES, Box::new(finding))
     }
 
     /// What a look into the file finds against it. What the proxy released was looked into there.

@@ -325,6 +325,7 @@ impl<'a> Plan<'a> {
             artifact_magic: magic,
             views: views.collect(),
             pinned: self.anchors.pinned.clone(),
+            kept: vec![self.local.clone().into_os_string()],
             probes: profile.probes.clone(),
             trust: Some(Trust {
                 approved: self.anchors.approved.clone(),

@@ -258,6 +258,7 @@ impl Plan<'_> {
                 .collect(),
             probes: self.profile.probes.clone(),
             trust: None,
+            kept: Vec::new(),
         })
     }
 

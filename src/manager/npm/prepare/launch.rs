@@ -406,6 +406,7 @@ impl Facts<'_> {
             pinned: self.pinned(),
             probes: self.profile.probes.clone(),
             trust: None,
+            kept: Vec::new(),
         })
     }
 
