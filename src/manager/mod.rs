@@ -232,6 +232,12 @@ pub trait Manager: std::fmt::Debug + Sync {
     /// What is installed before the start, so that packages left alone can be told from new ones.
     fn snapshot(&self, prepared: &Prepared) -> Snapshot;
 
+    /// What a run used of a place that it shares with other runs, for a manager without an install
+    /// tree of the project. `notes` are those of [`Prepared`].
+    fn used(&self, _notes: &BTreeMap<String, String>, _events: &[Event]) -> Vec<InstalledPackage> {
+        Vec::new()
+    }
+
     /// A lockfile that states what a run installed, for a manager that does not write one itself.
     fn lock(&self, _events: &[Event]) -> Result<String, Finding> {
         let name = self.name();

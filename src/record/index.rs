@@ -97,6 +97,10 @@ pub struct Index<'a> {
     pub executions: Vec<Judged<'a>>,
     /// Other judged calls.
     pub calls: Vec<Judged<'a>>,
+    /// Artifacts that the manager got as they are because they are trusted as code: digest, path, why.
+    pub trusted: BTreeMap<&'a Digest, (&'a str, &'a str)>,
+    /// Artifacts that the manager got a view of without code.
+    pub viewed: BTreeSet<&'a Digest>,
     /// Scripts that were not run, each once.
     pub suppressed: BTreeSet<Suppressed<'a>>,
     /// Findings.
@@ -198,8 +202,12 @@ impl<'a> Index<'a> {
                 self.notifications += notifications;
                 self.repeated += repeated;
             }
+            Event::HandedOut {
+                path,
+                sha256,
+                trusted,
+            } => self.hand_out(path, sha256, trusted.as_deref()),
             Event::Examined(_)
-            | Event::HandedOut { .. }
             | Event::ArtifactsKept { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
@@ -222,6 +230,17 @@ impl<'a> Index<'a> {
         self.by_digest.entry(&released.sha256).or_insert(released);
         self.by_digest.entry(&released.sha512).or_insert(released);
         self.released.push(released);
+    }
+
+    fn hand_out(&mut self, path: &'a str, sha256: &'a Digest, trusted: Option<&'a str>) {
+        match trusted {
+            Some(why) => {
+                self.trusted.entry(sha256).or_insert((path, why));
+            }
+            None => {
+                self.viewed.insert(sha256);
+            }
+        }
     }
 
     fn install(&mut self, package: &'a InstalledPackage) {

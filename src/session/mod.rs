@@ -5,7 +5,7 @@
 //! after the record exists ends in a sealed record; what happens before is said on standard error.
 //! Threads only; the async part is the proxy's own process.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -120,6 +120,8 @@ struct Ended {
     started: bool,
     installed: Option<Installed>,
     project: Project,
+    /// The driver's notes.
+    notes: BTreeMap<String, String>,
     /// What the policy asks for.
     level: Option<Level>,
     /// Removed after the record is sealed.
@@ -237,6 +239,7 @@ impl Run {
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
+        ended.notes.clone_from(&prepared.notes);
         std::mem::take(&mut prepared.events)
             .into_iter()
             .for_each(|event| recorder.send(event));
@@ -288,7 +291,8 @@ impl Run {
                 direct: installed.direct,
                 chooses: installed.chooses,
             });
-            for package in installed.packages {
+            let used = self.options.manager.used(&ended.notes, recorded.events());
+            for package in installed.packages.into_iter().chain(used) {
                 for script in &package.scripts {
                     recorded.push(Event::ScriptSuppressed {
                         name: package.name.clone(),

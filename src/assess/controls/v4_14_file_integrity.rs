@@ -34,8 +34,8 @@ impl Control for FileIntegrity {
 
     fn interpretation(&self) -> &'static str {
         "Every artifact file that the package manager opens is hashed first and handed out as a \
-         sealed copy, and only when the lockfile, the policy or a release of this run names its \
-         digest."
+         sealed copy or a view of one, and only when the lockfile, the policy or a release of this \
+         run names its digest, or, in a directory that the manager keeps, one of an earlier run."
     }
 
     fn cannot_see(&self) -> &'static str {

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::assess::verdict::things;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Decision, Level, Status, Subject};
+use crate::record::Index;
 
 /// Control 4.18.
 #[derive(Debug)]
@@ -58,6 +59,12 @@ impl Control for NoExecution {
             "allowed": allowed,
             "denied": denied,
             "repeated": index.repeated,
+            "trusted": index.trusted.iter().map(|(digest, (path, why))| json!({
+                "path": path,
+                "digest": digest,
+                "why": why,
+            })).collect::<Vec<_>>(),
+            "viewed": index.viewed.len(),
             "suppressed": index.suppressed.iter().map(|script| json!({
                 "name": script.name,
                 "version": script.version,
@@ -70,9 +77,10 @@ impl Control for NoExecution {
             1 => Verdict::new(
                 Status::Enforced,
                 format!(
-                    "one program was started, the package manager's own; {} refused, {} not run",
+                    "one program was started, the package manager's own; {} refused, {} not run{}",
                     things(denied.len(), "other start"),
-                    things(suppressed, "install script")
+                    things(suppressed, "install script"),
+                    handed(index)
                 ),
             ),
             0 => Verdict::unknown("the start of the package manager is not recorded"),
@@ -80,7 +88,13 @@ impl Control for NoExecution {
                 "{more} programs were started where one is expected"
             )),
         };
+        let exceptions = index.trusted.len();
         verdict
+            .restrict(
+                exceptions > 0,
+                format!("exceptions: {exceptions} plugins by digest"),
+            )
+            .count("trusted", exceptions)
             .count("allowed", allowed.len())
             .count("denied", denied.len())
             .count("suppressed", suppressed)
@@ -89,11 +103,39 @@ impl Control for NoExecution {
     }
 }
 
+/// What a manager got that runs code of artifacts inside its own process.
+fn handed(index: &Index<'_>) -> String {
+    if index.trusted.is_empty() && index.viewed.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; {} trusted by their digest were handed out as code, {} only without code",
+        things(index.trusted.len(), "artifact"),
+        things(index.viewed.len(), "artifact")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Event;
-    use crate::record::fixture::healthy;
+    use crate::model::{Algorithm, Event};
+    use crate::record::fixture::{digest, healthy};
+
+    #[test]
+    fn code_that_is_trusted_by_digest_is_an_exception() {
+        let mut events = healthy();
+        for trusted in [None, Some("approved".to_owned())] {
+            events.push(Event::HandedOut {
+                path: "/r/a.jar".into(),
+                sha256: digest(Algorithm::Sha256, u8::from(trusted.is_some())),
+                trusted,
+            });
+        }
+        let verdict = NoExecution.assess(&Evidence::new(&events));
+        assert_eq!(verdict.status, Status::Enforced);
+        assert_eq!(verdict.modifiers, ["exceptions: 1 plugins by digest"]);
+        assert_eq!(verdict.counts["trusted"], 1);
+    }
 
     #[test]
     fn one_start_and_no_other() {

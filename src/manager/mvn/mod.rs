@@ -6,13 +6,14 @@
 //! the local repository looks like to the virtual machine is decided when it is opened, by its bytes
 //! ([`code`]). Nothing here starts a program. Written for Maven 3; measured with 3.8.7.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 
 use super::{
     Call, HandOut, Installed, Manager, Opened, Prepared, Reach, Refusal, Request, Snapshot,
 };
-use crate::model::{Code, Event, Finding};
+use crate::model::{Code, Event, Finding, InstalledPackage};
 
 mod anchors;
 mod checked;
@@ -68,6 +69,10 @@ impl Manager for Mvn {
 
     fn snapshot(&self, prepared: &Prepared) -> Snapshot {
         inspect::snapshot(prepared)
+    }
+
+    fn used(&self, notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<InstalledPackage> {
+        inspect::used(notes, events)
     }
 
     fn authority(&self, certificate: &str) -> Result<Option<(&'static str, Vec<u8>)>, Finding> {

@@ -178,6 +178,12 @@ pub(super) fn tools(index: &Index<'_>) -> Vec<Component> {
         .enumerate()
         .map(|(number, tool)| described(number, tool))
         .collect();
+    tools.extend(
+        index
+            .trusted
+            .iter()
+            .map(|(digest, place)| code(digest, *place)),
+    );
     if !own {
         tools.insert(
             0,
@@ -191,6 +197,19 @@ pub(super) fn tools(index: &Index<'_>) -> Vec<Component> {
         );
     }
     tools
+}
+
+/// An artifact whose code the manager may have run.
+fn code(digest: &Digest, (path, why): (&str, &str)) -> Component {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    Component {
+        kind: "library",
+        bom_ref: format!("tool:code:{}", digest.hex()),
+        name: name.to_owned(),
+        hashes: hash(digest).into_iter().collect(),
+        properties: vec![property("v4run:path", path), property("v4run:trusted", why)],
+        ..Component::default()
+    }
 }
 
 fn described(number: usize, tool: &Tool) -> Component {
