@@ -14,6 +14,18 @@ const LONGEST: usize = 1024;
 /// Extensions with a dot in them, which a split at the last dot would tear apart.
 const DOUBLE: [&str; 4] = ["tar.gz", "tar.bz2", "tar.xz", "tar.Z"];
 
+/// Endings of files that lie beside an artifact and are none.
+const BESIDE: [&str; 8] = [
+    "asc",
+    "lastUpdated",
+    "lock",
+    "md5",
+    "part",
+    "sha1",
+    "sha256",
+    "sha512",
+];
+
 /// One file of a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Coordinates {
@@ -158,6 +170,9 @@ fn ending(rest: &str) -> Option<(Option<&str>, &str)> {
         "" => None,
         _ => Some(before.strip_prefix('-').filter(|text| !text.is_empty())?),
     };
+    if BESIDE.contains(&extension) {
+        return None;
+    }
     let letters = extension
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');

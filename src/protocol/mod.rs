@@ -181,6 +181,19 @@ pub struct Inspection {
     pub findings: Vec<Finding>,
 }
 
+/// As what a file is known that is kept between runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Package name; of a document the directory that it lies in.
+    pub name: String,
+    /// Package version; of one whose content may change, without what changes in it.
+    pub version: String,
+    /// File name, likewise.
+    pub file: String,
+    /// Whether several contents of it may be right.
+    pub changing: bool,
+}
+
 /// A registry protocol.
 pub trait Protocol: std::fmt::Debug + Sync {
     /// Key in plans and profiles.
@@ -229,6 +242,12 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// first seen of it.
     fn is_changing(&self, _version: &str) -> bool {
         false
+    }
+
+    /// What a file is known as: by its path in a repository, or in a directory where the manager keeps
+    /// what it fetched, in the same layout. `None` for what is not kept, or not told apart.
+    fn kept(&self, _path: &str) -> Option<Kept> {
+        None
     }
 
     /// The files beside one that state its digest, strongest first. None where an index states it.

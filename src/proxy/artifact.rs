@@ -83,8 +83,11 @@ impl Pipeline {
             });
             return Ok(Answer::artifact(content));
         }
-        self.first_seen(&promise, url, &digests)?;
+        if !self.protocol.is_changing(&promise.named.version) {
+            self.first_seen(&promise, url, &digests)?;
+        }
         self.look_into(&promise.named, url, &content, &digests)?;
+        self.vouch(url, &digests)?;
         let answer = self.give_out(url, &content, digests.clone());
         let answer = answer.map_err(|error| unwritten(&error))?;
         self.events.event(Event::Released(Released {
@@ -200,11 +203,6 @@ impl Pipeline {
             name: &named.name,
             version: &named.version,
             file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
-        };
-        let mut content = String::new();
-        let item = match self.protocol.is_changing(&named.version) {
-            true => item.changing(&digests.sha512, &mut content),
-            false => item,
         };
         match self
             .ledger

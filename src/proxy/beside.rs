@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::answer::Answer;
@@ -31,6 +32,7 @@ use crate::model::Integrity;
 use crate::model::Source;
 use crate::model::redact_url;
 use crate::store::Content;
+use crate::store::Item;
 use crate::store::Spool;
 use crate::verify::Digests;
 use crate::verify::Hashed;
@@ -196,6 +198,29 @@ impl Pipeline {
         })
     }
 
+    /// Notes that this content of a file was verified, where several may be right: whoever keeps it
+    /// can be told so in a later run.
+    pub(super) fn vouch(&self, url: &Url, digests: &Digests) -> Result<(), Finding> {
+        let Some(repository) = self.repositories.of(url) else {
+            return Ok(());
+        };
+        let path = url.path().strip_prefix(repository.base.path());
+        let path = path.map(|path| percent_decode_str(path).decode_utf8_lossy());
+        let kept = path.and_then(|path| self.protocol.kept(&path));
+        let Some(kept) = kept.filter(|kept| kept.changing) else {
+            return Ok(());
+        };
+        let item = Item {
+            protocol: self.protocol.name(),
+            origin: &redact_url(&repository.origin),
+            name: &kept.name,
+            version: &kept.version,
+            file: &kept.file,
+        };
+        let vouched = self.ledger.vouch(item, digests);
+        vouched.map_err(|error| super::artifact::store(&error))
+    }
+
     /// A document that passes although nothing states its digest.
     pub(super) fn give_out_plain(&self, url: &Url, body: &Bytes) {
         if self.states_beside(url)
@@ -231,6 +256,7 @@ impl Pipeline {
             })?;
             match compare(hashed, &stated?, redact_url(asked), url) {
                 Ok(verified) => {
+                    self.vouch(asked, verified.digests())?;
                     self.given_out.note(asked, verified.digests(), true);
                     self.given_out.note(url, verified.digests(), true);
                     return Ok(fetched);

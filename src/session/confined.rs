@@ -20,16 +20,16 @@ use nix::unistd::Pid;
 
 use super::Ended;
 use super::children::{Launcher, Proxy, children, end_all, next_line};
-use super::earlier;
 use super::places::Environment;
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Prepared, PrivateDirs};
-use crate::model::{Code, Event, Finding, ProxyMessage};
+use crate::model::{Code, Event, Finding, ProxyMessage, redact_url};
 use crate::protocol::{self, Inspector};
 use crate::record::Recorder;
 use crate::sandbox;
-use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
+use crate::store::{Directory, Ledger};
+use crate::supervisor::{Gate, KnownDigests, Parts, Recall, Sink, Supervisor};
 use crate::sys::memory::Reader;
 use crate::sys::process;
 
@@ -201,6 +201,26 @@ fn listen(
         .map_err(|error| internal("thread", error))
 }
 
+/// What earlier runs verified of the files that the manager keeps. A lock that names everything
+/// speaks alone.
+fn recall(prepared: &Prepared) -> Result<Option<Recall>, Finding> {
+    let network = &prepared.network;
+    let Some(protocol) = protocol::by_name(&network.protocol) else {
+        return Ok(None);
+    };
+    if prepared.files.kept.is_empty() || network.closed {
+        return Ok(None);
+    }
+    let store = Directory::open(Path::new(&network.store)).map_err(|e| internal("store", e))?;
+    let origins = network.repositories.iter();
+    Ok(Some(Recall {
+        ledger: Ledger::new(&store, &network.run),
+        protocol,
+        origins: origins.map(|one| redact_url(&one.origin)).collect(),
+        places: prepared.files.kept.iter().map(Into::into).collect(),
+    }))
+}
+
 /// The proxy parses hostile bytes: it is believed about its own work only.
 const fn is_the_proxy_s(event: &Event) -> bool {
     matches!(
@@ -260,7 +280,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
             files: stage.prepared.files.clone(),
             rules: stage.prepared.launch.rules.clone(),
             known: stage.known,
-            earlier: earlier::of(stage.prepared)?,
+            recall: recall(stage.prepared)?,
             memory: Reader::default(),
             events: Sink::new(move |event| events.send(event)),
         },

@@ -21,7 +21,7 @@ use crate::manager;
 use crate::model::{Access, Event, FileGuard, Finding, Launch, PathRule};
 use crate::sandbox;
 use crate::sandbox::canary;
-use crate::supervisor::{Earlier, Gate, KnownDigests, Parts, Sink, Supervisor};
+use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
 use crate::sys::memory::Reader;
 use crate::sys::probe;
 
@@ -128,7 +128,7 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
             },
             rules: launch.rules.clone(),
             known: KnownDigests::default(),
-            earlier: Earlier::new(|_, _| false),
+            recall: None,
             memory: Reader::default(),
             events: Sink::new(move |event| {
                 sink.lock()

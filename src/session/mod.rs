@@ -23,7 +23,6 @@ use crate::record::{Index, Outcome, Recorder};
 pub mod children;
 mod confined;
 pub mod doctor;
-mod earlier;
 mod identity;
 mod places;
 mod prepare;

@@ -4,8 +4,8 @@
 //! `v1/ledger/<protocol>/ab/<sha256 of canonical origin, name, version, file>`. The origin is that
 //! of the repository and not the mirror's address, so that one file through two mirrors meets. For
 //! downloads the ledger can only add a reason to refuse, never one to accept. For a file that a manager
-//! kept from an earlier run it says what was released under that name, because only releases are
-//! noted. A version whose content may change has an entry for each content that was released. An entry
+//! kept from an earlier run it says what was verified under that name, because nothing else is noted.
+//! What may change has an entry for each content that was verified. An entry
 //! that cannot be read is an error and is never replaced. Entries do not expire.
 
 use std::io::{Read as _, Write as _};
@@ -36,17 +36,15 @@ pub struct Item<'a> {
     pub file: &'a str,
 }
 
-impl<'a> Item<'a> {
-    /// The item for one content of a version that may change; `file` holds the name that it gets.
-    #[must_use]
-    pub fn changing(self, digest: &Digest, file: &'a mut String) -> Self {
-        *file = format!("#{}", digest.hex());
-        Self { file, ..self }
+impl Item<'_> {
+    fn key(&self) -> String {
+        self.key_with(&[])
     }
 
-    fn key(&self) -> String {
+    fn key_with(&self, more: &[&str]) -> String {
         // Line feeds cannot occur in any of the parts, so different items never meet.
-        let text = [self.origin, self.name, self.version, self.file].join("\n");
+        let parts = [self.origin, self.name, self.version, self.file];
+        let text = [&parts[..], more].concat().join("\n");
         let hex = sha256(text.as_bytes()).hex();
         format!(
             "v1/ledger/{}/{}/{hex}",
@@ -105,23 +103,7 @@ impl Ledger {
         if let Some(entry) = self.entry(&key)? {
             return Ok(compare(entry, digests));
         }
-        let entry = Entry {
-            digest: digests.sha512.clone(),
-            size: digests.size,
-            origin: item.origin.to_owned(),
-            first_seen_by: self.run.clone(),
-            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        };
-        let path = self.directory.root().join(&key);
-        let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
-            path: path.clone(),
-            source,
-        })?;
-        let mut staged = self.directory.stage()?;
-        staged
-            .write_all(&text)
-            .map_err(|source| StoreError::Io { path, source })?;
-        match self.directory.put_if_absent(&key, staged)? {
+        match self.put(&key, item, digests)? {
             Put::Created => Ok(FirstSeen::New),
             Put::Existed => match self.entry(&key)? {
                 Some(entry) => Ok(compare(entry, digests)),
@@ -130,10 +112,44 @@ impl Ledger {
         }
     }
 
-    /// Whether a file of these bytes was released as that item before.
-    pub fn knows(&self, item: Item<'_>, digests: &Digests) -> Result<bool, StoreError> {
-        let entry = self.entry(&item.key())?;
-        Ok(entry.is_some_and(|entry| compare(entry, digests) == FirstSeen::Same))
+    /// What was seen first, if anything was.
+    pub fn first_seen(&self, item: Item<'_>) -> Result<Option<Entry>, StoreError> {
+        self.entry(&item.key())
+    }
+
+    /// Notes that this content was verified, of an item whose content may change.
+    pub fn vouch(&self, item: Item<'_>, digests: &Digests) -> Result<(), StoreError> {
+        let key = item.key_with(&[&digests.sha512.hex()]);
+        match self.entry(&key)? {
+            Some(_) => Ok(()),
+            None => self.put(&key, item, digests).map(|_put| ()),
+        }
+    }
+
+    /// Whether some run verified this content of the item.
+    pub fn vouches(&self, item: Item<'_>, digests: &Digests) -> Result<bool, StoreError> {
+        let entry = self.entry(&item.key_with(&[&digests.sha512.hex()]))?;
+        Ok(entry.is_some_and(|entry| entry.digest == digests.sha512))
+    }
+
+    fn put(&self, key: &str, item: Item<'_>, digests: &Digests) -> Result<Put, StoreError> {
+        let entry = Entry {
+            digest: digests.sha512.clone(),
+            size: digests.size,
+            origin: item.origin.to_owned(),
+            first_seen_by: self.run.clone(),
+            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        };
+        let path = self.directory.root().join(key);
+        let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
+            path: path.clone(),
+            source,
+        })?;
+        let mut staged = self.directory.stage()?;
+        staged
+            .write_all(&text)
+            .map_err(|source| StoreError::Io { path, source })?;
+        self.directory.put_if_absent(key, staged)
     }
 
     fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
@@ -201,6 +217,29 @@ mod tests {
         };
         assert_eq!(entry.first_seen_by, "run-1");
         assert_eq!(later.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::Same);
+    }
+
+    #[test]
+    fn what_may_change_is_vouched_for_by_content() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let ledger = Ledger::new(&directory, "run-1");
+        for content in [&b"a"[..], b"b", b"b"] {
+            ledger.vouch(ITEM, &digests(content)).unwrap();
+        }
+        for (content, known) in [(&b"a"[..], true), (b"b", true), (b"c", false)] {
+            assert_eq!(ledger.vouches(ITEM, &digests(content)).unwrap(), known);
+        }
+        let other = Item {
+            file: "other",
+            ..ITEM
+        };
+        assert!(!ledger.vouches(other, &digests(b"a")).unwrap());
+        // It is another question than what was first seen.
+        assert_eq!(ledger.first_seen(ITEM).unwrap(), None);
+        ledger.check(ITEM, &digests(b"c")).unwrap();
+        let first = ledger.first_seen(ITEM).unwrap().unwrap();
+        assert_eq!(first.digest, digests(b"c").sha512);
     }
 
     #[test]

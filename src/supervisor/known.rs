@@ -26,15 +26,6 @@ impl KnownDigests {
         changed.notify_all();
     }
 
-    /// Which of these digests of one file is known by now.
-    pub(super) fn now(&self, digests: &[&Digest]) -> Option<Digest> {
-        let known = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut digests = digests.iter();
-        digests
-            .find(|digest| known.contains(**digest))
-            .map(|digest| (*digest).clone())
-    }
-
     /// Which of these digests of one file is known, now or within a moment.
     pub(super) fn any_of(&self, digests: &[&Digest]) -> Option<Digest> {
         let (set, changed) = &*self.0;

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -23,7 +23,6 @@ use crate::profile::kernel::{Judge, Verdict};
 use crate::protocol::Inspector;
 use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
-use crate::verify::Digests;
 
 mod change;
 mod connect;
@@ -34,9 +33,11 @@ mod metadata;
 mod open;
 mod path;
 mod probes;
+mod recall;
 
 pub use connect::Gate;
 pub use known::KnownDigests;
+pub use recall::Recall;
 
 use probes::Probes;
 
@@ -57,7 +58,7 @@ pub struct Supervisor {
     devices: Vec<PathBuf>,
     probes: Probes,
     known: KnownDigests,
-    earlier: Earlier,
+    recall: Option<Recall>,
     /// Parents of written files that were seen to be what their path says; for events only.
     straight: Mutex<HashSet<PathBuf>>,
     events: Sink,
@@ -104,23 +105,6 @@ impl std::fmt::Debug for Sink {
     }
 }
 
-/// Whether a file that the manager kept is what an earlier run released. The supervisor knows no
-/// repository and no ledger.
-pub struct Earlier(Box<dyn Fn(&Path, &Digests) -> bool + Send + Sync>);
-
-impl Earlier {
-    /// Asks this, from any worker, with the file's canonical path and its digests.
-    pub fn new(knows: impl Fn(&Path, &Digests) -> bool + Send + Sync + 'static) -> Self {
-        Self(Box::new(knows))
-    }
-}
-
-impl std::fmt::Debug for Earlier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Earlier")
-    }
-}
-
 /// What the supervisor is made from.
 #[derive(Debug)]
 pub struct Parts {
@@ -138,8 +122,8 @@ pub struct Parts {
     pub rules: Vec<PathRule>,
     /// Digests that open artifacts may have.
     pub known: KnownDigests,
-    /// What kept artifact files may be.
-    pub earlier: Earlier,
+    /// What earlier runs verified of files that are kept.
+    pub recall: Option<Recall>,
     /// How to read the manager's memory.
     pub memory: Reader,
     /// Where events go.
@@ -178,7 +162,7 @@ impl Supervisor {
             files: parts.files,
             probes,
             known: parts.known,
-            earlier: parts.earlier,
+            recall: parts.recall,
             straight: Mutex::new(HashSet::new()),
             events: parts.events,
             counts: Counts::default(),

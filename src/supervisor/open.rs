@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
+use super::recall::Recalled;
 use super::{Answer, Supervisor, Turn};
 use crate::manager::{HandOut, Opened};
 use crate::model::{Code, Decision, Digest, Event, Finding, Integrity};
@@ -219,6 +220,9 @@ impl Supervisor {
     }
 
     fn is_artifact(&self, path: &Path, file: &File) -> bool {
+        if self.recall.as_ref().is_some_and(|kept| kept.covers(path)) {
+            return true;
+        }
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -266,10 +270,8 @@ impl Supervisor {
         let promise = match promised {
             Some(promised) => promised.clone(),
             None => match self.expected(path, &digests) {
-                Some(known) => Integrity::of(known),
-                None => {
-                    return self.unverified(path, &digests);
-                }
+                Ok(known) => Integrity::of(known),
+                Err(finding) => return Answer::Refuse(libc::EACCES, finding),
             },
         };
         let verified = match hashed.verify([&promise]) {
@@ -323,37 +325,50 @@ impl Supervisor {
         }
     }
 
-    /// A digest of these that the file may have. A kept file is looked for among what earlier runs
-    /// released before an announcement of this run is waited for.
-    fn expected(&self, path: &Path, digests: &Digests) -> Option<Digest> {
-        let all = [&digests.sha512, &digests.sha256];
-        if let Some(known) = self.known.now(&all) {
-            return Some(known);
-        }
-        let mut kept = self.files.kept.iter();
-        if kept.any(|place| path.starts_with(place)) && (self.earlier.0)(path, digests) {
-            return Some(digests.sha512.clone());
-        }
-        self.known.any_of(&all)
-    }
-
-    /// Refuses a file that nothing names.
-    fn unverified(&self, path: &Path, digests: &Digests) -> Answer {
-        let subject = shown(path);
-        let kept = self.files.kept.iter().any(|place| path.starts_with(place));
-        let who = match kept {
-            true => "neither lockfile, policy nor any run's download names it with that digest",
-            false => "neither lockfile, policy nor a download of this run names its digest",
+    /// The digest that the file may have, if it is one of these. What is known of its path comes
+    /// before what is known of its bytes: those of one artifact do not stand for another.
+    fn expected(&self, path: &Path, digests: &Digests) -> Result<Digest, Box<Finding>> {
+        let recalled = match &self.recall {
+            Some(recall) => recall.of(path, digests),
+            None => Ok(Recalled::Unknown),
         };
+        let subject = shown(path);
         let computed = &digests.sha512;
-        let message = format!("`{subject}` refused: {who}\ncomputed {computed}");
-        let finding = Finding::new(Code::FileUnverified, subject, message);
         let hint = "remove the file, so that it is fetched again and verified";
-        let finding = match kept {
+        let kept = self.files.kept.iter().any(|place| path.starts_with(place));
+        let (code, message) = match recalled {
+            Ok(Recalled::Same) => return Ok(digests.sha512.clone()),
+            Ok(Recalled::Changed(first)) => {
+                let message = format!(
+                    "`{subject}` refused: it is not what was first verified\nexpected {first}\n\
+                     computed {computed}"
+                );
+                (Code::FileMismatch, message)
+            }
+            Ok(Recalled::Unknown) => {
+                let all = [&digests.sha512, &digests.sha256];
+                if let Some(known) = self.known.any_of(&all) {
+                    return Ok(known);
+                }
+                let who = match kept {
+                    true => {
+                        "neither lockfile, policy nor any run's download names it with that digest"
+                    }
+                    false => "neither lockfile, policy nor a download of this run names its digest",
+                };
+                let message = format!("`{subject}` refused: {who}\ncomputed {computed}");
+                (Code::FileUnverified, message)
+            }
+            Err(error) => (
+                Code::FileUnverified,
+                format!("`{subject}` refused: {error}\ncomputed {computed}"),
+            ),
+        };
+        let finding = Finding::new(code, subject, message);
+        Err(Box::new(match kept {
             true => finding.with_hint(hint),
             false => finding,
-        };
-        Answer::Refuse(libc::EACCES, Box::new(finding))
+        }))
     }
 
     /// What a look into the file finds against it. What the proxy released was looked into there.

@@ -273,9 +273,12 @@ impl<C> Hashed<C> {
     /// match, and there must be at least one. It shows that the bytes came as they were sent.
     pub fn confirm(self, stated: &[Digest]) -> Result<Verified<C>, Mismatch> {
         let digests = &self.digests;
-        let computed = |algorithm| match algorithm {
-            Algorithm::Sha1 => digests.sha1.as_ref(),
-            other => digests.under(other),
+        let computed = |algorithm: Algorithm| match algorithm.is_strong() {
+            true => digests.under(algorithm),
+            false => digests
+                .sha1
+                .as_ref()
+                .filter(|one| one.algorithm() == algorithm),
         };
         let broken = stated
             .iter()

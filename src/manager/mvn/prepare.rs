@@ -285,8 +285,8 @@ impl<'a> Plan<'a> {
             artifact_names: profile.artifacts.names.clone(),
             artifact_magic: magic,
             views: views.collect(),
-            kept: vec![self.local.clone().into_os_string()],
             pinned: self.anchors.pinned.clone(),
+            kept: vec![self.local.clone().into_os_string()],
             probes: profile.probes.clone(),
             trust: Some(Trust {
                 approved: self.anchors.approved.clone(),

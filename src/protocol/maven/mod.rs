@@ -10,13 +10,14 @@
 //! <https://maven.apache.org/repositories/metadata.html>.
 
 mod checksum;
+mod local;
 mod metadata;
 mod path;
 
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Protocol, ProtocolError};
+use super::{Class, Document, Index, Kept, Protocol, ProtocolError};
 use crate::model::maven;
 use crate::model::{Algorithm, Digest};
 
@@ -58,6 +59,10 @@ impl Protocol for Maven {
 
     fn is_changing(&self, version: &str) -> bool {
         maven::is_changing(version)
+    }
+
+    fn kept(&self, path: &str) -> Option<Kept> {
+        local::kept(path)
     }
 
     fn side_files(&self, url: &Url) -> Vec<(Algorithm, Url)> {

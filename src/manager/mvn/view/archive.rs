@@ -172,12 +172,12 @@ fn method(method: CompressionMethod) -> Option<bool> {
 
 fn zip_error(error: rawzip::Error) -> ViewError {
     let text = error.to_string();
-    match error.into_kind() {
-        rawzip::ErrorKind::IO(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-            ViewError::Read(error)
-        }
-        _ => ViewError::Zip(text),
+    if let rawzip::ErrorKind::IO(error) = error.into_kind()
+        && error.kind() != io::ErrorKind::UnexpectedEof
+    {
+        return ViewError::Read(error);
     }
+    ViewError::Zip(text)
 }
 
 /// An archive being written.

@@ -71,7 +71,7 @@ pub(super) fn place(name: &str) -> Place {
         true => judged.starts_with(*entry),
         false => judged == *entry,
     };
-    if ANNOUNCED.iter().any(|entry| announces(&entry)) {
+    if ANNOUNCED.iter().any(announces) {
         return Place::Dropped("service");
     }
     if is_signature(judged) {
