@@ -15,7 +15,7 @@ const LONGEST: usize = 1024;
 const DOUBLE: [&str; 4] = ["tar.gz", "tar.bz2", "tar.xz", "tar.Z"];
 
 /// Endings of files that lie beside an artifact and are none.
-const BESIDE: [&str; 8] = [
+const BESIDE: [&str; 9] = [
     "asc",
     "lastUpdated",
     "lock",
@@ -24,6 +24,7 @@ const BESIDE: [&str; 8] = [
     "sha1",
     "sha256",
     "sha512",
+    "tmp",
 ];
 
 /// One file of a version.

@@ -77,6 +77,8 @@ mod tests {
             "g/x/1/x-1.jar.lastUpdated",
             "g/x/1/x-1-sources.jar.lastUpdated",
             "g/x/1/x-1-sources.jar.sha1",
+            "g/x/1/x-1-sources.jar.sha1-06d2289c.tmp",
+            "g/x/maven-metadata-central.xml.sha1-06d2289c.tmp",
             "g/../maven-metadata.xml",
             "maven-metadata.xml",
         ] {
