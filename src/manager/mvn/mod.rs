@@ -29,6 +29,7 @@ mod lock;
 mod options;
 mod places;
 mod prepare;
+mod reactor;
 mod security;
 mod settings;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]
