@@ -59,6 +59,25 @@ impl Jar {
         self
     }
 
+    /// A jar with a class that others compile against.
+    pub(crate) fn library() -> Self {
+        Self::plain("it.library").class("Library")
+    }
+
+    /// A jar that the compiler takes an annotation processor from.
+    pub(crate) fn processor() -> Self {
+        let service = "META-INF/services/javax.annotation.processing.Processor";
+        Self::plain("hostile.processor")
+            .file(service, b"hostile.Processor\n")
+            .class("Processor")
+    }
+
+    /// Takes a file out.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name).unwrap();
+        self
+    }
+
     /// Adds one of the hostile classes.
     fn class(self, name: &str) -> Self {
         let content = classes()[name].clone();
@@ -111,6 +130,21 @@ const SOURCES: &[(&str, &str)] = &[
         "Goal",
         "public class Goal extends org.apache.maven.plugin.AbstractMojo { \
          public void execute() { Marker.mark(\"goal\"); } }",
+    ),
+    (
+        "Library",
+        "public class Library { public static final String NAME = \"n\"; \
+         static { Marker.mark(\"library\"); } public static String hi(int i) { return \"l\" + i; } \
+         @Deprecated public <T extends Comparable<T>> T most(java.util.List<? super T> of) { \
+         return null; } }",
+    ),
+    (
+        "Processor",
+        "@javax.annotation.processing.SupportedAnnotationTypes(\"*\") public class Processor \
+         extends javax.annotation.processing.AbstractProcessor { \
+         static { Marker.mark(\"processor\"); } public boolean process(\
+         java.util.Set<? extends javax.lang.model.element.TypeElement> a, \
+         javax.annotation.processing.RoundEnvironment b) { return false; } }",
     ),
     (
         "Agent",
