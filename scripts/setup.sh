@@ -12,9 +12,17 @@ need cargo rust
 need make make
 need node nodejs
 need npm npm
+# Maven with a JDK, and the artifacts that the suite's repository serves.
+maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-plugin-java
+  libmaven-dependency-plugin-java libmaven-deploy-plugin-java libmaven-install-plugin-java
+  libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java junit4)
 case $want in
 test)
   need setpriv util-linux
+  need javac default-jdk-headless
+  for package in "${maven[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || packages+=("$package")
+  done
   /usr/bin/python3 -c 'import ensurepip, pip, venv' 2>/dev/null || packages+=(python3 python3-pip python3-venv)
   ;;
 bench)

@@ -65,35 +65,30 @@ pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<In
     };
     let mut parts: BTreeMap<Coordinates, Part> = BTreeMap::new();
     for event in events {
-        match event {
-            Event::Released(released) => {
-                let Some(coordinates) = fetched(&released.name, &released.url) else {
-                    continue;
-                };
+        if let Event::Released(released) = event {
+            let Some(coordinates) = fetched(&released.name, &released.url) else {
+                continue;
+            };
+            let part = parts.entry(coordinates).or_default();
+            part.digest = Some(released.sha512.clone());
+            part.address = Some(released.url.clone());
+            part.fetched = true;
+        } else if let Event::Call {
+            subject,
+            decision: Decision::Allowed,
+            digest: Some(digest),
+            ..
+        } = event
+        {
+            if let Some(coordinates) = opened(subject) {
                 let part = parts.entry(coordinates).or_default();
-                part.digest = Some(released.sha512.clone());
-                part.address = Some(released.url.clone());
-                part.fetched = true;
+                part.digest.get_or_insert_with(|| digest.clone());
             }
-            Event::Call {
-                subject,
-                decision: Decision::Allowed,
-                digest: Some(digest),
-                ..
-            } => {
-                if let Some(coordinates) = opened(subject) {
-                    let part = parts.entry(coordinates).or_default();
-                    part.digest.get_or_insert_with(|| digest.clone());
-                }
-            }
-            Event::HandedOut { path, trusted, .. } => {
-                if let Some(coordinates) = opened(path) {
-                    let handed = if trusted.is_some() { "code" } else { "view" };
-                    parts.entry(coordinates).or_default().handed = Some(handed);
-                }
-            }
-            // Everything else is not about artifacts of the repository.
-            _other => {}
+        } else if let Event::HandedOut { path, trusted, .. } = event
+            && let Some(coordinates) = opened(path)
+        {
+            let handed = if trusted.is_some() { "code" } else { "view" };
+            parts.entry(coordinates).or_default().handed = Some(handed);
         }
     }
     let pom = |coordinates: &Coordinates| parts.get(&coordinates.pom())?.digest.clone();
@@ -159,9 +154,10 @@ mod tests {
     use crate::model::{Algorithm, Anchor, Released, Source};
 
     fn digest(algorithm: Algorithm, byte: u8) -> Digest {
-        let size = match algorithm {
-            Algorithm::Sha512 => 64,
-            _ => 32,
+        let size = if algorithm == Algorithm::Sha512 {
+            64
+        } else {
+            32
         };
         Digest::new(algorithm, vec![byte; size]).unwrap()
     }

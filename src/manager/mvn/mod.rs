@@ -18,6 +18,7 @@ use crate::model::{Code, Event, Finding, InstalledPackage};
 mod anchors;
 mod checked;
 mod code;
+mod extensions;
 mod find;
 mod goals;
 mod inspect;

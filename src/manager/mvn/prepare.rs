@@ -15,7 +15,7 @@ use super::places;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
 use super::words::{Gathered, Surroundings};
-use super::{goals, inspect, invocation, options};
+use super::{extensions, goals, inspect, invocation, options};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
@@ -60,7 +60,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         events: Vec::new(),
     })?;
     goals::check(&checked.goals, &profile)?;
-    extensions(&root)?;
+    extensions::check(&root, request.policy)?;
     let plan = Plan::new(Found {
         request,
         profile,
@@ -114,45 +114,6 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
         directory: parent.unwrap_or(directory).to_path_buf(),
         file: Some(file),
     })
-}
-
-/// Core extensions are code that Maven loads into itself before anything else.
-fn extensions(root: &Path) -> Result<(), Finding> {
-    let path = root.join(".mvn/extensions.xml");
-    let refuse = |line: Option<u32>, message: String| {
-        let shown = path.display().to_string();
-        let place = line.map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
-        Finding::new(Code::ConfigRefused, place, message)
-    };
-    let bytes =
-        read::inside(root, &path, 1 << 20).map_err(|error| refuse(None, error.to_string()))?;
-    let Some(bytes) = bytes else { return Ok(()) };
-    let text = String::from_utf8(bytes).map_err(|_error| refuse(None, "is not UTF-8".into()))?;
-    let document = roxmltree::Document::parse(&text)
-        .map_err(|error| refuse(Some(error.pos().row), error.to_string()))?;
-    let mut nodes = document.descendants();
-    let Some(extension) = nodes.find(|node| node.has_tag_name("extension")) else {
-        return Ok(());
-    };
-    let child = |name: &str| {
-        let child = extension.children().find(|node| node.has_tag_name(name));
-        child
-            .and_then(|node| node.text())
-            .unwrap_or("?")
-            .trim()
-            .to_owned()
-    };
-    let name = format!(
-        "{}:{}:{}",
-        child("groupId"),
-        child("artifactId"),
-        child("version")
-    );
-    let line = document.text_pos_at(extension.range().start).row;
-    let message = format!(
-        "`{name}` is an extension: code that Maven loads into itself, and nothing names its digest"
-    );
-    Err(refuse(Some(line), message))
 }
 
 /// What was found before the plan is made.

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::body::Reply;
+use super::maven;
 use super::package::sri_sha512;
 use super::python;
 use super::{Held, On, Seen, Shared, Statement, What};
@@ -60,6 +61,7 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
     match fault {
         None => Answer::Response(
             python::answer(shared, &seen.path)
+                .or_else(|| maven::answer(shared, &seen.path))
                 .unwrap_or_else(|| healthy(shared, seen, &route, &base)),
         ),
         Some(What::Reset) => Answer::Reset,
@@ -104,7 +106,9 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
 
 /// The true body of any path, with its type.
 fn any_content(shared: &Shared, route: &Route, base: &str, seen: &Seen) -> (&'static str, Vec<u8>) {
+    let maven = |path: &str| Some(("application/octet-stream", maven::content(shared, path)?));
     python::content(shared, &seen.path)
+        .or_else(|| maven(&seen.path))
         .unwrap_or_else(|| ("application/json", content(shared, route, base, seen)))
 }
 

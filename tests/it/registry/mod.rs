@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 mod answer;
 pub(crate) mod authority;
 mod body;
+mod maven;
 pub(crate) mod package;
 mod python;
 mod selftest;
@@ -152,6 +153,7 @@ struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     advisories: Mutex<Value>,
     python: Mutex<python::Files>,
+    maven: Mutex<maven::Files>,
     log: Mutex<Log>,
     changed: Condvar,
 }
@@ -189,6 +191,7 @@ impl Registry {
             faults: Mutex::default(),
             advisories: Mutex::new(json!({})),
             python: Mutex::default(),
+            maven: Mutex::default(),
             log: Mutex::default(),
             changed: Condvar::new(),
         });

@@ -1,0 +1,151 @@
+//! Jars for the suite, with classes that the machine's own compiler makes of a few lines of Java.
+//!
+//! The hostile ones leave a file `ran-…` in the working directory when a line of theirs runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::project::program;
+
+/// A jar in the making.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Jar(BTreeMap<String, Vec<u8>>);
+
+impl Jar {
+    /// A jar with a manifest that names its module, a resource and a class.
+    pub(crate) fn plain(module: &str) -> Self {
+        Self::default()
+            .file(
+                "META-INF/MANIFEST.MF",
+                format!("Manifest-Version: 1.0\r\nAutomatic-Module-Name: {module}\r\n\r\n")
+                    .as_bytes(),
+            )
+            .file("readme.txt", b"a resource\n")
+            .class("Marker")
+    }
+
+    /// A jar whose components Maven finds and starts when it loads it.
+    pub(crate) fn extension() -> Self {
+        let named = "hostile.Spy\nhostile.Participant\n";
+        Self::plain("hostile.extension")
+            .file("META-INF/sisu/javax.inject.Named", named.as_bytes())
+            .class("Spy")
+            .class("Participant")
+    }
+
+    /// A plugin with one goal.
+    pub(crate) fn plugin(name: &str, prefix: &str, goal: &str) -> Self {
+        let parts: Vec<&str> = name.split(':').collect();
+        let descriptor = format!(
+            "<plugin><name>x</name><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>\
+             <goalPrefix>{prefix}</goalPrefix><mojos><mojo><goal>{goal}</goal>\
+             <implementation>hostile.Goal</implementation><language>java</language>\
+             <instantiationStrategy>per-lookup</instantiationStrategy>\
+             <executionStrategy>once-per-session</executionStrategy></mojo></mojos></plugin>",
+            parts[0], parts[1], parts[2]
+        );
+        Self::plain("hostile.plugin")
+            .file("META-INF/maven/plugin.xml", descriptor.as_bytes())
+            .class("Goal")
+    }
+
+    /// Adds a file.
+    pub(crate) fn file(mut self, name: &str, content: &[u8]) -> Self {
+        self.0.insert(name.into(), content.into());
+        self
+    }
+
+    /// Adds one of the hostile classes.
+    fn class(self, name: &str) -> Self {
+        let content = classes()[name].clone();
+        self.file(&format!("hostile/{name}.class"), &content)
+    }
+
+    /// An agent of the virtual machine.
+    pub(crate) fn agent() -> Self {
+        let manifest = "Manifest-Version: 1.0\r\nPremain-Class: hostile.Agent\r\n\r\n";
+        Self::plain("hostile.agent")
+            .file("META-INF/MANIFEST.MF", manifest.as_bytes())
+            .class("Agent")
+    }
+
+    /// The archive.
+    pub(crate) fn build(&self) -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
+        for (name, content) in &self.0 {
+            let (mut entry, config) = archive.new_file(name).start().unwrap();
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(content).unwrap();
+            let (_, descriptor) = writer.finish().unwrap();
+            entry.finish(descriptor).unwrap();
+        }
+        archive.finish().unwrap();
+        output
+    }
+}
+
+const SOURCES: &[(&str, &str)] = &[
+    (
+        "Marker",
+        "public class Marker { public static void mark(String name) { try { \
+         new java.io.FileOutputStream(System.getProperty(\"user.dir\") + \"/ran-\" + name).close(); \
+         } catch (java.io.IOException error) { System.out.println(\"ran \" + name + error); } } }",
+    ),
+    (
+        "Spy",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Spy \
+         extends org.apache.maven.eventspy.AbstractEventSpy { static { Marker.mark(\"spy\"); } }",
+    ),
+    (
+        "Participant",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Participant \
+         extends org.apache.maven.AbstractMavenLifecycleParticipant { \
+         static { Marker.mark(\"participant\"); } }",
+    ),
+    (
+        "Goal",
+        "public class Goal extends org.apache.maven.plugin.AbstractMojo { \
+         public void execute() { Marker.mark(\"goal\"); } }",
+    ),
+    (
+        "Agent",
+        "public class Agent { public static void premain(String text) { Marker.mark(\"agent\"); } }",
+    ),
+];
+
+/// The compiled classes by name.
+fn classes() -> &'static BTreeMap<String, Vec<u8>> {
+    static CLASSES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
+    CLASSES.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut compiler = Command::new(program("javac"));
+        compiler
+            .args(["--release", "8", "-nowarn", "-cp", &library(), "-d"])
+            .arg(folder.path());
+        for (name, source) in SOURCES {
+            let file = folder.path().join(format!("{name}.java"));
+            fs::write(&file, format!("package hostile; {source}")).unwrap();
+            compiler.arg(file);
+        }
+        let output = compiler.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let read = |name: &str| {
+            let path = folder.path().join(format!("hostile/{name}.class"));
+            (name.to_owned(), fs::read(path).unwrap())
+        };
+        SOURCES.iter().map(|(name, _)| read(name)).collect()
+    })
+}
+
+/// Maven's own library.
+fn library() -> String {
+    let script = program("mvn").canonicalize().unwrap();
+    let home = script.ancestors().nth(2).unwrap_or(Path::new("/"));
+    format!("{}/lib/*", home.display())
+}
