@@ -191,6 +191,8 @@ pub struct Opened<'a> {
     pub content: &'a File,
     /// What the run trusts.
     pub trust: &'a Trust,
+    /// Whether the run made the file itself, so that nothing verified it.
+    pub own: bool,
 }
 
 /// What the manager gets when it opens a verified artifact file.
@@ -202,6 +204,8 @@ pub enum HandOut {
     Trusted(String),
     /// A view of it without code.
     View(Vec<u8>),
+    /// Nothing, for that reason.
+    Refused(Box<Finding>),
 }
 
 /// A package manager's driver.

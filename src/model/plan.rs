@@ -108,6 +108,10 @@ pub struct Trust {
     pub approved: Vec<Approval>,
     /// By identity with what the operating system installed.
     pub twins: Vec<Twin>,
+    /// Whether others are seen with what their classes declare, as a compiler needs it.
+    pub declarations: bool,
+    /// Where not empty: the only artifacts that may work on such views, by name.
+    pub workers: Vec<String>,
 }
 
 /// How the supervisor judges files.
@@ -128,6 +132,10 @@ pub struct FileGuard {
     /// Local artifact files, by canonical path, with the digest that lockfile or policy names. Any
     /// other artifact file must be one that the proxy released in this run.
     pub pinned: Vec<(OsString, Integrity)>,
+    /// Directories in which the run makes files of its own. An artifact file there is nobody's
+    /// download: it is compared with nothing, and the driver says what the manager gets of it.
+    #[serde(default)]
+    pub own: Vec<OsString>,
     /// Directories in which the manager keeps artifacts over many runs, laid out as in their
     /// repositories. A file there may also be what an earlier run released under that name.
     #[serde(default)]

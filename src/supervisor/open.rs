@@ -267,8 +267,10 @@ impl Supervisor {
             Err(error) => return Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
         };
         let digests = hashed.digests().clone();
+        let own = promised.is_none() && self.is_own(path);
         let promise = match promised {
             Some(promised) => promised.clone(),
+            None if own => Integrity::of(digests.sha512.clone()),
             None => match self.expected(path, &digests) {
                 Ok(known) => Integrity::of(known),
                 Err(finding) => return Answer::Refuse(libc::EACCES, finding),
@@ -288,12 +290,14 @@ impl Supervisor {
         if let Some(finding) = self.objection(path, &copy, promised, &digests.sha256) {
             return Answer::Refuse(libc::EACCES, finding);
         }
-        self.send(Event::Call {
-            call: name.to_owned(),
-            subject: subject.clone(),
-            decision: Decision::Allowed,
-            digest: Some(digests.sha256.clone()),
-        });
+        if !own {
+            self.send(Event::Call {
+                call: name.to_owned(),
+                subject,
+                decision: Decision::Allowed,
+                digest: Some(digests.sha256.clone()),
+            });
+        }
         let Some(trust) = &self.files.trust else {
             return self.inject_memory(notification, &copy, flags);
         };
@@ -302,22 +306,40 @@ impl Supervisor {
             sha256: &digests.sha256,
             content: &copy,
             trust,
+            own,
         };
-        let handed = |trusted| Event::HandedOut {
-            path: subject.clone(),
-            sha256: digests.sha256.clone(),
-            trusted,
+        self.hand_out(notification, &opened, flags)
+    }
+
+    /// Whether the run itself made a file.
+    fn is_own(&self, path: &Path) -> bool {
+        self.files.own.iter().any(|place| path.starts_with(place))
+    }
+
+    /// Gives a manager that may run artifacts what its driver says.
+    fn hand_out(&self, notification: &Notification, opened: &Opened<'_>, flags: i32) -> Answer {
+        let subject = shown(opened.path);
+        let handed = |trusted| {
+            // What the run made itself is no artifact of anybody.
+            if !opened.own {
+                self.send(Event::HandedOut {
+                    path: subject.clone(),
+                    sha256: opened.sha256.clone(),
+                    trusted,
+                });
+            }
         };
-        match self.manager.hand_out(&opened) {
-            Ok(HandOut::Whole) => self.inject_memory(notification, &copy, flags),
+        match self.manager.hand_out(opened) {
+            Ok(HandOut::Whole) => self.inject_memory(notification, opened.content, flags),
             Ok(HandOut::Trusted(why)) => {
-                self.send(handed(Some(why)));
-                self.inject_memory(notification, &copy, flags)
+                handed(Some(why));
+                self.inject_memory(notification, opened.content, flags)
             }
             Ok(HandOut::View(view)) => {
-                self.send(handed(None));
+                handed(None);
                 self.inject_bytes(notification, &view, flags)
             }
+            Ok(HandOut::Refused(finding)) => Answer::Refuse(libc::EACCES, finding),
             Err(error) => {
                 let message = format!("`{subject}` refused: no view of it can be made: {error}");
                 refuse_file(Code::ArtifactInvalid, subject, message)

@@ -13,7 +13,13 @@ use std::path::Path;
 
 use super::view::{self, Form};
 use crate::manager::{HandOut, Opened};
-use crate::model::Digest;
+use crate::model::{Code, Digest, Finding};
+
+/// Names annotation processors, which a compiler runs when it finds them.
+const PROCESSORS: &str = "javax.annotation.processing.Processor";
+
+/// Where classes of tests go below a module's own directory.
+const TESTS: &str = "test-classes";
 
 /// Largest file of the operating system that is compared.
 const LARGEST: u64 = 1 << 30;
@@ -24,12 +30,68 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
     if !view::may_hold_code(opened.content)? {
         return Ok(HandOut::Whole);
     }
-    match reason(opened)? {
-        Some(reason) => Ok(HandOut::Trusted(reason)),
-        None => view::of(opened.content, Form::CodeFree)
-            .map(|view| HandOut::View(view.bytes))
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+    if opened.own {
+        return own(opened);
     }
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let form = match opened.trust.declarations {
+        true => Form::Compiler,
+        false => Form::CodeFree,
+    };
+    let Some(reason) = reason(opened)? else {
+        let view = view::of(opened.content, form).map_err(invalid)?;
+        return Ok(HandOut::View(view.bytes));
+    };
+    if !opened.trust.workers.is_empty()
+        && view::is_plugin(opened.content).map_err(invalid)?
+        && !is_worker(opened)
+    {
+        let name = opened.path.display().to_string();
+        let message = format!(
+            "`{name}` refused: the plugin is trusted, but it is not known to do without whole jars, and \
+             what it makes of views would be wrong"
+        );
+        let finding = Finding::new(Code::CommandRunsCode, name, message);
+        return Ok(HandOut::Refused(Box::new(finding)));
+    }
+    Ok(HandOut::Trusted(reason))
+}
+
+/// What the run made itself: classes as they are, because they are packed; of jars what the compiler
+/// needs of another module. Classes of tests are for running only.
+fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
+    let is_class = opened.path.extension().is_some_and(|name| name == "class");
+    if opened
+        .path
+        .file_name()
+        .is_some_and(|name| name == PROCESSORS)
+    {
+        let name = opened.path.display().to_string();
+        let message = format!("`{name}` refused: the compiler would run what it names");
+        let finding = Finding::new(Code::CommandRunsCode, name, message);
+        return Ok(HandOut::Refused(Box::new(finding)));
+    }
+    let mut parts = opened.path.iter();
+    if parts.any(|part| part == TESTS) {
+        let name = opened.path.display().to_string();
+        let message = format!("`{name}` refused: classes of tests are compiled and not run");
+        let finding = Finding::new(Code::CommandRunsCode, name, message);
+        return Ok(HandOut::Refused(Box::new(finding)));
+    }
+    if is_class {
+        return Ok(HandOut::Whole);
+    }
+    let view = view::of(opened.content, Form::Compiler);
+    let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(HandOut::View(view.bytes))
+}
+
+/// Whether a plugin is one of those that may work on views, by the name of its artifact.
+fn is_worker(opened: &Opened<'_>) -> bool {
+    let version = opened.path.parent();
+    let artifact = version.and_then(Path::parent).and_then(Path::file_name);
+    let mut workers = opened.trust.workers.iter();
+    workers.any(|worker| artifact.is_some_and(|name| name == worker.as_str()))
 }
 
 /// Why the bytes are trusted, if they are.

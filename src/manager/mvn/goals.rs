@@ -5,6 +5,8 @@
 //! the plugin's jar may run is decided by its bytes, when it is opened. Everything else ends here,
 //! before anything is started.
 
+use std::collections::BTreeMap;
+
 use super::options::{Source, Word};
 use crate::model::{Code, Finding};
 use crate::profile::{Does, Profile};
@@ -17,8 +19,23 @@ const RUNNERS: &[&str] = &[
     "exec", "antrun", "surefire", "failsafe", "invoker", "jetty", "groovy",
 ];
 
-/// Phases of Maven's own lifecycles.
-const PHASES: &[&str] = &[
+/// Artifacts of the plugins that are known to work on what classes declare: they compile, copy and
+/// pack files of the project itself.
+pub(super) const WORKERS: &[&str] = &[
+    "maven-clean-plugin",
+    "maven-compiler-plugin",
+    "maven-dependency-plugin",
+    "maven-deploy-plugin",
+    "maven-enforcer-plugin",
+    "maven-install-plugin",
+    "maven-jar-plugin",
+    "maven-resources-plugin",
+    "maven-source-plugin",
+    "maven-surefire-plugin",
+];
+
+/// Phases before the tests.
+const BUILD: &[&str] = &[
     "pre-clean",
     "clean",
     "post-clean",
@@ -36,9 +53,13 @@ const PHASES: &[&str] = &[
     "process-test-resources",
     "test-compile",
     "process-test-classes",
-    "test",
-    "prepare-package",
-    "package",
+];
+
+/// Phases that run the tests unless they are told not to.
+const TESTED: &[&str] = &["test", "prepare-package", "package"];
+
+/// Phases that run the tests of the finished product, or put it elsewhere.
+const OUTWARD: &[&str] = &[
     "pre-integration-test",
     "integration-test",
     "post-integration-test",
@@ -51,15 +72,37 @@ const PHASES: &[&str] = &[
     "site-deploy",
 ];
 
-/// Refuses what may not run.
-pub(super) fn check(goals: &[Word], profile: &Profile) -> Result<(), Finding> {
-    goals.iter().try_for_each(|goal| one(&goal.text, profile))
+/// What a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Prints and ends.
+    Print,
+    /// Fetches and prints.
+    Resolve,
+    /// Builds, into the output directories of the project.
+    Build,
 }
 
-fn one(text: &str, profile: &Profile) -> Result<(), Finding> {
+/// Refuses what may not run. `properties` are those that Maven gets.
+pub(super) fn check(
+    goals: &[Word],
+    properties: &BTreeMap<String, String>,
+    profile: &Profile,
+) -> Result<Kind, Finding> {
+    let mut judged = goals
+        .iter()
+        .map(|goal| one(&goal.text, properties, profile));
+    judged.try_fold(Kind::Print, |most, kind| Ok(most.max(kind?)))
+}
+
+fn one(
+    text: &str,
+    properties: &BTreeMap<String, String>,
+    profile: &Profile,
+) -> Result<Kind, Finding> {
     let known = canonical(text).and_then(|name| profile.command(&name));
     if known.is_some_and(|command| command.does == Does::Install || command.does == Does::Read) {
-        return Ok(());
+        return Ok(Kind::Resolve);
     }
     let refuse = |code, message: &str| Err(Finding::new(code, text, message));
     if let Some(command) = known {
@@ -73,11 +116,23 @@ fn one(text: &str, profile: &Profile) -> Result<(), Finding> {
             "its purpose is to run programs or code of the project",
         );
     }
-    if PHASES.contains(&text) {
+    if BUILD.contains(&text) {
+        return Ok(Kind::Build);
+    }
+    if TESTED.contains(&text) {
+        let skips = ["skipTests", "maven.test.skip"];
+        let skips = skips.iter().filter_map(|name| properties.get(*name));
+        if skips.into_iter().any(|value| value == "true") {
+            return Ok(Kind::Build);
+        }
+        let message = "runs the project's tests: code of the project and of all that it depends on";
+        let hint = "build with `-DskipTests`, and run the tests without v4run";
+        return Err(Finding::new(Code::CommandRunsCode, text, message).with_hint(hint));
+    }
+    if OUTWARD.contains(&text) {
         return refuse(
             Code::CommandRunsCode,
-            "the phases of a build run plugins that the project chooses, over whole jars; v4run runs \
-             goals that fetch and print",
+            "it puts what the project made where others use it, after running its tests",
         );
     }
     refuse(
@@ -138,12 +193,19 @@ mod tests {
                 Some(Code::CommandRunsCode),
             ),
             ("test", Some(Code::CommandRunsCode)),
+            ("compile", None),
+            ("install", Some(Code::CommandRunsCode)),
             ("deploy", Some(Code::CommandRunsCode)),
             ("some:thing", Some(Code::CommandUnknown)),
             ("nonsense", Some(Code::CommandUnknown)),
         ] {
-            let result = one(goal, &profile);
+            let result = one(goal, &BTreeMap::new(), &profile);
             assert_eq!(result.err().map(|finding| finding.code), code, "{goal}");
         }
+        let skipping = BTreeMap::from([("skipTests".to_owned(), "true".to_owned())]);
+        assert_eq!(one("package", &skipping, &profile).unwrap(), Kind::Build);
+        assert!(one("install", &skipping, &profile).is_err());
+        let not = BTreeMap::from([("skipTests".to_owned(), "false".to_owned())]);
+        assert!(one("package", &not, &profile).is_err());
     }
 }

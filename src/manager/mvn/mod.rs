@@ -30,6 +30,7 @@ mod options;
 mod places;
 mod pom;
 mod prepare;
+mod reactor;
 mod security;
 mod settings;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use super::anchors::Anchors;
 use super::checked::{self, Checked};
 use super::find::{Runtime, Search};
+use super::goals::Kind;
 use super::options::Word;
 use super::places;
+use super::reactor::Reactor;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
 use super::words::{Gathered, Surroundings};
@@ -59,8 +61,9 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         findings,
         events: Vec::new(),
     })?;
-    goals::check(&checked.goals, &profile)?;
+    let kind = goals::check(&checked.goals, &checked.properties, &profile)?;
     extensions::check(&root, request.policy)?;
+    let reactor = reactor(kind, &base, &root)?;
     let plan = Plan::new(Found {
         request,
         profile,
@@ -69,6 +72,8 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         root,
         gathered,
         checked,
+        kind,
+        reactor,
     })?;
     plan.write()
 }
@@ -116,6 +121,25 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
     })
 }
 
+/// The modules. Only a build depends on them; a POM that cannot be read is Maven's to tell otherwise.
+fn reactor(kind: Kind, base: &Base, root: &Path) -> Result<Reactor, Refusal> {
+    let file = base.file.clone().filter(|file| file.is_file());
+    let file = file.unwrap_or_else(|| base.directory.join("pom.xml"));
+    let read = Reactor::read(&file, root);
+    if kind != Kind::Build {
+        return Ok(read.unwrap_or_default());
+    }
+    let reactor = read?;
+    let findings = reactor.objections();
+    match findings.is_empty() {
+        true => Ok(reactor),
+        false => Err(Refusal {
+            findings,
+            events: Vec::new(),
+        }),
+    }
+}
+
 /// What was found before the plan is made.
 struct Found<'a> {
     request: &'a Request<'a>,
@@ -125,6 +149,8 @@ struct Found<'a> {
     root: PathBuf,
     gathered: Gathered,
     checked: Checked,
+    kind: Kind,
+    reactor: Reactor,
 }
 
 /// Everything that is known before the launch is written down.
@@ -237,8 +263,8 @@ impl<'a> Plan<'a> {
             promotions: Vec::new(),
             project: Project {
                 root: found.root.clone(),
-                name: None,
-                version: None,
+                name: found.reactor.name.clone(),
+                version: found.reactor.version.clone(),
             },
             installs: !found.checked.goals.is_empty(),
             locked: false,
@@ -279,6 +305,8 @@ impl<'a> Plan<'a> {
             below: self.local.clone().into_os_string(),
             installed: installed.into_os_string(),
         });
+        let builds = self.found.kind == Kind::Build;
+        let workers = goals::WORKERS.iter().filter(|_| builds);
         Ok(FileGuard {
             runtime_roots,
             protected: Vec::new(),
@@ -291,7 +319,10 @@ impl<'a> Plan<'a> {
             trust: Some(Trust {
                 approved: self.anchors.approved.clone(),
                 twins: twins.into_iter().collect(),
+                declarations: builds,
+                workers: workers.map(|name| (*name).to_owned()).collect(),
             }),
+            own: self.outputs_of_build(),
         })
     }
 

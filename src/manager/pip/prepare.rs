@@ -259,6 +259,7 @@ impl Plan<'_> {
             probes: self.profile.probes.clone(),
             trust: None,
             kept: Vec::new(),
+            own: Vec::new(),
         })
     }
 

@@ -4,9 +4,10 @@
 //! credentials but the token of this run; they lie in the directory that Maven may only read.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Plan;
+use crate::manager::mvn::goals::Kind;
 use crate::manager::mvn::settings::{self, Settings};
 use crate::manager::mvn::{keystore, xml};
 use crate::manager::rules::{self, Grounds, Writes};
@@ -25,9 +26,21 @@ impl Plan<'_> {
         }
         let local = (self.local.clone(), "the local repository");
         writes.directories.push(local);
+        let built = self.outputs_of_build().into_iter();
+        let built = built.map(|path| (PathBuf::from(path), "what the build makes"));
+        writes.directories.extend(built);
         let outputs = self.outputs.iter().cloned();
         writes.files = outputs.map(|path| (path, Some(Vec::new()))).collect();
         writes
+    }
+
+    /// The output directory of each module, when the run is a build.
+    pub(super) fn outputs_of_build(&self) -> Vec<OsString> {
+        let builds = self.found.kind == Kind::Build;
+        let modules = self.found.reactor.modules.iter().filter(|_| builds);
+        modules
+            .map(|module| module.join("target").into_os_string())
+            .collect()
     }
 
     /// Landlock rules and the roots that code may be mapped from.
@@ -166,6 +179,11 @@ impl Plan<'_> {
         }
         if let Some(taken) = found.checked.taken.get("-DoutputFile") {
             words.push(joined("-DoutputFile=", Path::new(&taken.text)));
+        }
+        if found.kind == Kind::Build {
+            // The output directory itself stays: its parent is not the run's to change.
+            let clean = ["failOnError", "retryOnError"];
+            words.extend(clean.map(|name| format!("-Dmaven.clean.{name}=false").into()));
         }
         let goals = found.checked.goals.iter();
         words.extend(goals.map(|goal| OsString::from(&goal.text)));

@@ -62,16 +62,16 @@ fn read(file: &[u8]) -> Option<()> {
 }
 
 /// What of a file is still to be read.
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn short(&mut self) -> Option<u16> {
+    pub(super) fn short(&mut self) -> Option<u16> {
         let bytes: [u8; 2] = self.take(2)?.try_into().ok()?;
         Some(u16::from_be_bytes(bytes))
     }

@@ -14,6 +14,7 @@
 mod archive;
 mod content;
 mod descriptor;
+mod header;
 mod manifest;
 mod name;
 
@@ -33,7 +34,8 @@ const LARGEST: u64 = 1 << 30;
 pub(super) enum Form {
     /// Whoever reads a jar as data: no class at all.
     CodeFree,
-    /// The compiler, which reads classes and must not find anything to run: no service is announced.
+    /// The compiler, which reads what classes declare: they are there without any instruction, so
+    /// that the virtual machine cannot define them, and no service is announced.
     Compiler,
 }
 
@@ -124,11 +126,17 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
                 }
             }
             Place::Class if form == Form::CodeFree => Err("class"),
-            Place::Class | Place::Resource => {
+            Place::Class => {
                 let content = archive.read(entry)?;
-                match (content::of(&content), place) {
-                    (Content::Plain, _) | (Content::Class, Place::Class) => Ok(content),
-                    (other, _) => Err(other.word()),
+                header::of(&content).ok_or("class")
+            }
+            Place::Resource => {
+                let content = archive.read(entry)?;
+                match content::of(&content) {
+                    Content::Plain => Ok(content),
+                    other @ (Content::Class | Content::Native | Content::Archive) => {
+                        Err(other.word())
+                    }
                 }
             }
         };
@@ -141,6 +149,13 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
         bytes: writer.finish(),
         left_out,
     })
+}
+
+/// Whether a jar is a plugin of Maven: it describes itself as one.
+pub(super) fn is_plugin(jar: &File) -> Result<bool, ViewError> {
+    let archive = Archive::open(jar)?;
+    let mut entries = archive.entries.iter();
+    Ok(entries.any(|entry| entry.name == b"META-INF/maven/plugin.xml"))
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ const CLASS: &[u8] = b"\xca\xfe\xba\xbe\0\0\0\x34";
 
 fn usual() -> Vec<u8> {
     let module = descriptor::class(53, 0x8000, "module-info", 0);
+    let class = descriptor::class(52, 0x0021, "a/B", 0);
     let nested = jar(&[("a.class", CLASS, true)]);
     jar(&[
         ("META-INF/", b"", false),
@@ -85,8 +86,8 @@ fn usual() -> Vec<u8> {
             true,
         ),
         ("module-info.class", &module, true),
-        ("a/B.class", CLASS, true),
-        ("META-INF/versions/9/a/B.class", CLASS, true),
+        ("a/B.class", &class, true),
+        ("META-INF/versions/9/a/B.class", &class, true),
         ("META-INF/versions/9/module-info.class", CLASS, true),
         (
             "META-INF/services/javax.annotation.processing.Processor",

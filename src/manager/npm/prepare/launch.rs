@@ -407,6 +407,7 @@ impl Facts<'_> {
             probes: self.profile.probes.clone(),
             trust: None,
             kept: Vec::new(),
+            own: Vec::new(),
         })
     }
 
