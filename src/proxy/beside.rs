@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -21,7 +21,7 @@ use super::artifact::Artifact;
 use super::expect::{Named, Promise};
 use super::limits;
 use super::pipeline::Pipeline;
-use super::upstream::Fetched;
+use super::upstream::{Ask, Fetched};
 use crate::model::Algorithm;
 use crate::model::Anchor;
 use crate::model::Code;
@@ -133,9 +133,12 @@ impl Pipeline {
     ) -> Result<Answer, Finding> {
         let sides = self.protocol.side_files(url);
         let absent = missing.code == Code::IntegrityMissing && !sides.is_empty();
-        let Some(named) = named.filter(|_| absent && !self.closed) else {
+        let Some(named) = named.filter(|_| absent) else {
             return Err(missing);
         };
+        if self.closed {
+            return self.outside(missing, url, headers).await;
+        }
         let limit = self.protocol.artifact_limit();
         let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).with_sha1());
         let (fetched, stated) = tokio::join!(
@@ -170,6 +173,35 @@ impl Pipeline {
             self.expectations.add(vec![expected], repository);
         }
         self.release(promise, url, content, digests, Source::Network)
+    }
+
+    /// An artifact that a complete lock does not name. Managers look for what nobody has, and that is
+    /// an ordinary answer; what is there is refused.
+    async fn outside(
+        &self,
+        missing: Finding,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Answer, Finding> {
+        let ask = Ask {
+            method: Method::HEAD,
+            url: url.clone(),
+            headers,
+            body: Bytes::new(),
+            limit: self.protocol.artifact_limit(),
+            gzip: false,
+        };
+        let within = |target: &Url| self.may_follow(url, target);
+        match self.upstream.fetch(&ask, within, Vec::new).await? {
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) => {
+                Ok(self.failed(url, status, &headers, body))
+            }
+            Fetched::Failed { .. } | Fetched::Complete { .. } => Err(missing),
+        }
     }
 
     /// Notes what is given out as an artifact, so that the manager's own check can be answered.

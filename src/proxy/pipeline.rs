@@ -258,7 +258,7 @@ impl Pipeline {
     }
 
     /// Within one repository on one host, or to an address that an anchor names.
-    fn may_follow(&self, from: &Url, target: &Url) -> bool {
+    pub(super) fn may_follow(&self, from: &Url, target: &Url) -> bool {
         let within = match (self.repositories.of(from), self.repositories.of(target)) {
             (Some(one), Some(other)) => one.id == other.id,
             _ => false,

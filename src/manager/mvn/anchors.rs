@@ -6,10 +6,15 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::str::FromStr as _;
 use std::time::SystemTime;
 
+use packageurl::PackageUrl;
+
 use super::lock;
+use super::pom::Reference;
 use crate::manager::Refusal;
+use crate::model::maven;
 use crate::model::{Approval, Code, Event, Expected, Finding, Integrity, Severity};
 use crate::profile::Policy;
 
@@ -75,6 +80,30 @@ impl Anchors {
     }
 }
 
+/// Whether somebody answers for code of that name: an approval that is not over, or the operating
+/// system, which has a file of that name in its own repository. It is no ground to run anything.
+pub(super) fn answered(policy: &Policy, installed: &Path, what: &Reference) -> bool {
+    let now = SystemTime::now();
+    let approved = policy.approvals.iter().any(|approval| {
+        let Ok(purl) = PackageUrl::from_str(&approval.purl) else {
+            return false;
+        };
+        let version = what.version.as_deref();
+        !approval.is_expired(now)
+            && purl.ty() == "maven"
+            && purl.namespace() == Some(what.group.as_str())
+            && purl.name() == what.artifact
+            && version.is_none_or(|version| purl.version() == Some(version))
+    });
+    let Some(version) = &what.version else {
+        return approved;
+    };
+    let group = what.group.replace('.', "/");
+    let path = format!("{group}/{0}/{version}/{0}-{version}.jar", what.artifact);
+    let inside = maven::Coordinates::from_path(&path).is_some();
+    approved || (inside && installed.join(path).is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +161,39 @@ mod tests {
             .filter(|event| matches!(event, Event::Found(_)))
             .collect();
         assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn a_name_is_answered_for_by_an_approval_or_the_system() {
+        let installed = tempfile::tempdir().unwrap();
+        let place = installed.path().join("s/t/x/2");
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("x-2.jar"), "").unwrap();
+        let digest = "ab".repeat(32);
+        let policy = policy(&format!(
+            "[[approvals]]\npurl = \"pkg:maven/g.h/p@1\"\nsha256 = \"{digest}\"\n\
+             owner = \"o\"\nreason = \"r\"\n"
+        ));
+        let named = |group: &str, artifact: &str, version: Option<&str>| {
+            let what = Reference {
+                group: group.into(),
+                artifact: artifact.into(),
+                version: version.map(str::to_owned),
+                line: 1,
+            };
+            answered(&policy, installed.path(), &what)
+        };
+        assert!(named("g.h", "p", Some("1")) && named("g.h", "p", None));
+        assert!(named("s.t", "x", Some("2")));
+        for (group, artifact, version) in [
+            ("g.h", "p", Some("2")),
+            ("g", "p", Some("1")),
+            ("s.t", "x", Some("3")),
+            ("s.t", "x", None),
+            ("s.t", "../x", Some("2")),
+        ] {
+            assert!(!named(group, artifact, version), "{group}:{artifact}");
+        }
     }
 
     #[test]

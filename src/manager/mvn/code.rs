@@ -3,7 +3,8 @@
 //! Called by the supervisor with the sealed copy of a file whose digest matched. Any jar that Maven
 //! opens may end in a class loader, so whole jars are given only where the bytes themselves are
 //! trusted: an approval names their digest, or the operating system installed the very same file,
-//! where nobody but root can write. A name is never enough. POMs and other documents hold no code.
+//! where nobody but root can write. A name is never enough, and no name makes a file harmless: an
+//! archive that is called a POM is an archive.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +26,8 @@ const LARGEST: u64 = 1 << 30;
 
 /// See [`crate::manager::Manager::hand_out`].
 pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
-    if opened.path.extension().is_some_and(|name| name == "pom") {
+    // By content: a class loader opens a file of any name as an archive.
+    if !view::may_hold_code(opened.content)? {
         return Ok(HandOut::Whole);
     }
     if opened.own {
@@ -127,4 +129,78 @@ fn sha256(path: &Path) -> io::Result<Digest> {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
     crate::verify::hash::sha256_of(&file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::model::{Approval, Trust};
+    use crate::verify::hash::sha256 as digest;
+
+    fn given(name: &str, content: &[u8], trust: &Trust) -> io::Result<HandOut> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        hand_out(&Opened {
+            path: Path::new(name),
+            sha256: &digest(content),
+            content: &file,
+            trust,
+        })
+    }
+
+    fn archive() -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
+        let (mut entry, config) = archive.new_file("a/B.class").start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(b"\xca\xfe\xba\xbe").unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+        archive.finish().unwrap();
+        output
+    }
+
+    #[test]
+    fn no_name_makes_an_archive_harmless() {
+        let none = Trust::default();
+        for name in [
+            "/r/g/x/1/x-1.jar",
+            "/r/g/x/1/x-1.pom",
+            "/r/g/maven-metadata-r.xml",
+        ] {
+            let text = given(name, b"<project/>", &none).unwrap();
+            assert_eq!(text, HandOut::Whole, "{name}");
+            let HandOut::View(view) = given(name, &archive(), &none).unwrap() else {
+                panic!("{name}");
+            };
+            assert!(!view.windows(7).any(|window| window == b"B.class"));
+            let hidden = [b"<project/>".to_vec(), archive()].concat();
+            assert_ne!(
+                given(name, &hidden, &none).ok(),
+                Some(HandOut::Whole),
+                "{name}"
+            );
+            assert!(given(name, b"\xca\xfe\xba\xbe", &none).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn bytes_run_when_an_approval_names_them() {
+        let trust = Trust {
+            approved: vec![Approval {
+                digest: digest(&archive()),
+                why: "approved".into(),
+            }],
+            twins: Vec::new(),
+        };
+        let whole = given("/r/x.jar", &archive(), &trust).unwrap();
+        assert_eq!(whole, HandOut::Trusted("approved".into()));
+        let other = [archive(), b"PK\x05\x06".to_vec()].concat();
+        assert!(!matches!(
+            given("/r/x.jar", &other, &trust),
+            Ok(HandOut::Trusted(_))
+        ));
+    }
 }

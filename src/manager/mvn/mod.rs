@@ -28,6 +28,7 @@ mod keystore;
 mod lock;
 mod options;
 mod places;
+mod pom;
 mod prepare;
 mod reactor;
 mod security;

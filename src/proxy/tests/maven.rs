@@ -206,7 +206,15 @@ async fn the_lock_speaks_before_any_side_file() {
     let run = against(&registry, |network| network.closed = true);
     assert_eq!(ask(&run, &registry, PATH).await.status, 403);
     run.finding(Code::IntegrityMissing);
+    // What nobody has is not there, lock or not.
+    assert_eq!(ask(&run, &registry, "g/x/2/x-2.jar").await.status, 404);
     run.end();
+    assert!(
+        registry
+            .seen()
+            .iter()
+            .all(|seen| seen.method == "HEAD" || !seen.path.contains("/2/"))
+    );
 }
 
 #[tokio::test]

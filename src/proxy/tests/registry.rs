@@ -220,7 +220,10 @@ async fn respond(
     }
     let pieces = Pieces {
         broken: reply.claimed.is_some_and(|claimed| claimed > length),
-        left: reply.pieces.into_iter().rev().collect(),
+        left: match seen.method == Method::HEAD {
+            true => Vec::new(),
+            false => reply.pieces.into_iter().rev().collect(),
+        },
         delay: reply.delay,
         wait: None,
     };

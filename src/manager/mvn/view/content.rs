@@ -2,6 +2,10 @@
 //!
 //! An archive is also looked for at the end, because readers find it there whatever stands before it.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
 /// What a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -28,7 +32,8 @@ impl Content {
 }
 
 /// Leading bytes of code.
-const LEADING: [(&[u8], Content); 11] = [
+const LEADING: [(&[u8], Content); 12] = [
+    (b"PK\x03\x04", Content::Archive),
     (b"\xca\xfe\xba\xbe", Content::Class),
     (b"\x7fELF", Content::Native),
     (b"MZ", Content::Native),
@@ -50,22 +55,40 @@ const TAIL: usize = 22 + 65_535;
 
 /// Judges a content.
 pub(super) fn of(content: &[u8]) -> Content {
+    let tail = content.len().saturating_sub(TAIL);
+    judge(content, content.get(tail..).unwrap_or_default())
+}
+
+/// Judges a file without reading all of it.
+pub(super) fn of_file(file: &File) -> io::Result<Content> {
+    let size = file.metadata()?.len();
+    let mut head = Vec::new();
+    let mut tail = Vec::new();
+    let from = size.saturating_sub(TAIL as u64);
+    for (part, at, length) in [(&mut head, 0, 8), (&mut tail, from, TAIL)] {
+        part.resize(length, 0);
+        let mut filled = 0;
+        while let Some(rest) = part.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, at + filled as u64)? {
+                0 => break,
+                count => filled = filled.saturating_add(count),
+            }
+        }
+        part.truncate(filled);
+    }
+    Ok(judge(&head, &tail))
+}
+
+fn judge(head: &[u8], tail: &[u8]) -> Content {
     let leading = LEADING
         .iter()
-        .find(|(bytes, _)| content.starts_with(bytes))
+        .find(|(bytes, _)| head.starts_with(bytes))
         .map(|(_, what)| *what);
-    if let Some(what) = leading {
-        return what;
-    }
-    if content.starts_with(b"PK\x03\x04") {
+    // An archive is one whatever it begins with.
+    if tail.windows(END.len()).any(|window| window == END) {
         return Content::Archive;
     }
-    let tail = content.len().saturating_sub(TAIL);
-    let tail = content.get(tail..).unwrap_or_default();
-    match tail.windows(END.len()).any(|window| window == END) {
-        true => Content::Archive,
-        false => Content::Plain,
-    }
+    leading.unwrap_or(Content::Plain)
 }
 
 #[cfg(test)]
@@ -78,6 +101,7 @@ mod tests {
         for (content, expected) in [
             (&b"\xca\xfe\xba\xbe\0\0\0\x34"[..], Content::Class),
             (b"\x7fELF\x02", Content::Native),
+            (b"\x7fELF\x02PK\x05\x06", Content::Archive),
             (b"MZ\x90", Content::Native),
             (b"PK\x03\x04", Content::Archive),
             (&hidden, Content::Archive),
@@ -86,6 +110,9 @@ mod tests {
             (b"PKCS", Content::Plain),
         ] {
             assert_eq!(of(content), expected, "{content:?}");
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, content).unwrap();
+            assert_eq!(of_file(&file).unwrap(), expected, "{content:?}");
         }
     }
 }

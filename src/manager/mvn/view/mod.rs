@@ -87,6 +87,15 @@ pub(super) struct View {
     pub(super) left_out: LeftOut,
 }
 
+/// Whether a class loader could find something in a file, whatever it is called. A native library
+/// is none of its business: mapping and starting it are judged where they happen.
+pub(super) fn may_hold_code(file: &File) -> io::Result<bool> {
+    Ok(match content::of_file(file)? {
+        Content::Archive | Content::Class => true,
+        Content::Plain | Content::Native => false,
+    })
+}
+
 /// Makes the view of a jar, from the first byte of the file to its end.
 pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
     let archive = Archive::open(jar)?;

@@ -1,0 +1,80 @@
+//! What of a build's POMs is refused before anything is started.
+//!
+//! A file of the machine in place of an artifact, and a repository without TLS or on the file system,
+//! can never be verified: better said here, with file and line, than by a download that fails. That a
+//! POM names a repository which the user does not know is no reason to refuse the build: a mirror may
+//! stand for it, or nothing may be asked of it, and the proxy refuses what is asked.
+//!
+//! An extension is loaded into Maven whatever the goal is. One that nobody answers for would be shown
+//! without its code, and Maven would end in an error that does not say why; so it is refused here. The
+//! name is only a ground to refuse: whether an extension runs is decided by its bytes.
+
+use super::project::Project;
+use super::{Member, Pom, Reference};
+use crate::model::{Code, Finding};
+
+/// The refusals of a build, in the order of its POMs. `answered` tells whether somebody answers for
+/// the code of that name.
+pub(in crate::manager::mvn) fn judge(
+    project: &Project,
+    answered: &dyn Fn(&Reference) -> bool,
+) -> Vec<Finding> {
+    let members = project.members.iter();
+    members.flat_map(|member| one(member, answered)).collect()
+}
+
+fn one(member: &Member, answered: &dyn Fn(&Reference) -> bool) -> Vec<Finding> {
+    let Member { path, pom } = member;
+    let place = |line: u32| format!("{}:{line}", path.display());
+    let system = pom.system.iter().map(|dependency| {
+        let message = format!(
+            "`{}:{}` is a file of the machine (scope `system`), which no repository verifies",
+            dependency.group, dependency.artifact
+        );
+        Finding::new(Code::DependencyRefused, place(dependency.line), message)
+            .with_hint("publish it to a repository and depend on it by name")
+    });
+    let repositories = pom.repositories.iter().filter_map(|repository| {
+        let (code, message) = wrong(pom, &repository.url)?;
+        let message = format!("the repository `{}` {message}", repository.id);
+        Some(Finding::new(code, place(repository.line), message))
+    });
+    let extensions = pom.code.iter().filter(|asked| asked.always);
+    let extensions = extensions.filter_map(|asked| {
+        let what = Reference {
+            version: asked.what.version.as_deref().map(|text| pom.resolved(text)),
+            ..asked.what.clone()
+        };
+        if answered(&what) {
+            return None;
+        }
+        let version = what.version.as_deref().unwrap_or("?");
+        let message = format!(
+            "`{}:{}:{version}` is an extension: code that Maven loads into itself, and nobody answers \
+             for it",
+            what.group, what.artifact
+        );
+        let finding = Finding::new(Code::ConfigRefused, place(what.line), message);
+        Some(finding.with_hint("approve its bytes in the policy, with owner and reason"))
+    });
+    system.chain(repositories).chain(extensions).collect()
+}
+
+fn wrong(pom: &Pom, url: &str) -> Option<(Code, String)> {
+    let url = pom.resolved(url);
+    let scheme = url
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match scheme.as_str() {
+        "https" => None,
+        "http" => Some((Code::PlainHttp, format!("is reached without TLS: {url}"))),
+        // A property that is stated elsewhere; the proxy sees the address itself.
+        _ if url.contains("${") || url.is_empty() => None,
+        _ => Some((
+            Code::RegistryNotAllowed,
+            format!("is none that can be verified: {url}"),
+        )),
+    }
+}
