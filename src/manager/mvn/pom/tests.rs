@@ -163,19 +163,27 @@ fn what_can_never_be_verified_is_refused_with_its_line() {
         assert!(subject.ends_with(&format!("{place}:{line}")), "{subject}");
     }
     let (_directory, read) = build(&[("pom.xml", FULL)]);
-    let codes: Vec<_> = judge(&read.unwrap(), &|_| true).iter().map(|one| one.code).collect();
+    let codes: Vec<_> = judge(&read.unwrap(), &|_| true)
+        .iter()
+        .map(|one| one.code)
+        .collect();
     assert_eq!(codes, [Code::DependencyRefused, Code::RegistryNotAllowed]);
 }
 
 #[test]
 fn an_extension_that_nobody_answers_for_is_refused() {
-    let extending = FULL.replace("<version>1</version></extension>", "<version>${v}</version></extension>");
+    let extending = FULL.replace(
+        "<version>1</version></extension>",
+        "<version>${v}</version></extension>",
+    );
     let extending = extending.replace("<home>", "<v>7</v><home>");
     let (_directory, read) = build(&[("pom.xml", &extending)]);
     let project = read.unwrap();
     let of = |answered: &dyn Fn(&Reference) -> bool| -> Vec<String> {
         let findings = judge(&project, answered);
-        let refused = findings.iter().filter(|one| one.code == Code::ConfigRefused);
+        let refused = findings
+            .iter()
+            .filter(|one| one.code == Code::ConfigRefused);
         refused
             .map(|one| {
                 let line = one.subject.rsplit(':').next().unwrap();
