@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::anchors::Anchors;
+use super::anchors::{self, Anchors};
 use super::checked::{self, Checked};
 use super::find::{Runtime, Search};
 use super::goals::Kind;
@@ -17,13 +17,13 @@ use super::reactor::Reactor;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
 use super::words::{Gathered, Surroundings};
-use super::{extensions, goals, inspect, invocation, options};
+use super::{extensions, goals, inspect, invocation, options, pom, reactor};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
     Code, Event, FileGuard, Finding, Layout, Network, Repository, Secret, Tool, Trust, Twin, View,
 };
-use crate::profile::Profile;
+use crate::profile::{Policy, Profile};
 
 mod launch;
 
@@ -63,7 +63,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
     })?;
     let kind = goals::check(&checked.goals, &checked.properties, &profile)?;
     extensions::check(&root, request.policy)?;
-    let reactor = reactor(kind, &base, &root)?;
+    let (reactor, poms) = project(kind, &base, &root, request.policy)?;
     let plan = Plan::new(Found {
         request,
         profile,
@@ -74,6 +74,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         checked,
         kind,
         reactor,
+        poms,
     })?;
     plan.write()
 }
@@ -121,22 +122,28 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
     })
 }
 
-/// The modules. Only a build depends on them; a POM that cannot be read is Maven's to tell otherwise.
-fn reactor(kind: Kind, base: &Base, root: &Path) -> Result<Reactor, Refusal> {
+/// Reads the POMs of the build and refuses what they may not ask for.
+fn project(
+    kind: Kind,
+    base: &Base,
+    root: &Path,
+    policy: &Policy,
+) -> Result<(Reactor, Vec<Event>), Refusal> {
+    if kind == Kind::Print {
+        return Ok((Reactor::default(), Vec::new()));
+    }
     let file = base.file.clone().filter(|file| file.is_file());
     let file = file.unwrap_or_else(|| base.directory.join("pom.xml"));
-    let read = Reactor::read(&file, root);
-    if kind != Kind::Build {
-        return Ok(read.unwrap_or_default());
+    let mut project = pom::project(root, &file)?;
+    let events = std::mem::take(&mut project.events);
+    let installed = Path::new(INSTALLED);
+    let mut findings = pom::judge(&project, &|what| anchors::answered(policy, installed, what));
+    if kind == Kind::Build {
+        findings.extend(reactor::objections(&project));
     }
-    let reactor = read?;
-    let findings = reactor.objections();
     match findings.is_empty() {
-        true => Ok(reactor),
-        false => Err(Refusal {
-            findings,
-            events: Vec::new(),
-        }),
+        true => Ok((Reactor::of(&project), events)),
+        false => Err(Refusal { findings, events }),
     }
 }
 
@@ -151,6 +158,8 @@ struct Found<'a> {
     checked: Checked,
     kind: Kind,
     reactor: Reactor,
+    /// What was read of them.
+    poms: Vec<Event>,
 }
 
 /// Everything that is known before the launch is written down.
@@ -245,6 +254,7 @@ impl<'a> Plan<'a> {
     fn write(self) -> Result<Prepared, Refusal> {
         let found = &self.found;
         let mut events = self.inputs();
+        events.extend(found.poms.iter().cloned());
         let notes = found.checked.notes.iter().cloned();
         events.extend(notes.map(Event::Found));
         events.extend(self.anchors.events.iter().cloned());
