@@ -59,6 +59,14 @@ impl Jar {
         self
     }
 
+    /// An extension of one class.
+    pub(crate) fn acting(class: &str) -> Self {
+        let named = format!("hostile.{class}\n");
+        Self::plain("it.acting")
+            .file("META-INF/sisu/javax.inject.Named", named.as_bytes())
+            .class(class)
+    }
+
     /// A jar with a class that others compile against.
     pub(crate) fn library() -> Self {
         Self::plain("it.library").class("Library")
@@ -145,6 +153,21 @@ const SOURCES: &[(&str, &str)] = &[
          static { Marker.mark(\"processor\"); } public boolean process(\
          java.util.Set<? extends javax.lang.model.element.TypeElement> a, \
          javax.annotation.processing.RoundEnvironment b) { return false; } }",
+    ),
+    (
+        "Forker",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Forker \
+         extends org.apache.maven.eventspy.AbstractEventSpy { static { try { \
+         new ProcessBuilder(\"touch\", System.getProperty(\"user.dir\") + \"/ran-forked\")\
+         .start().waitFor(); } catch (Exception error) { System.out.println(error); } } }",
+    ),
+    (
+        "Loader",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Loader \
+         extends org.apache.maven.eventspy.AbstractEventSpy { static { try { \
+         System.load(System.getProperty(\"user.dir\") + \"/native.so\"); \
+         System.out.println(\"library loaded\"); } catch (Throwable error) { \
+         System.out.println(error); } } }",
     ),
     (
         "Agent",
