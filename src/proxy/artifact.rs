@@ -190,7 +190,7 @@ impl Pipeline {
                 format!(
                     "the digest is another than when it was first seen at {} by run {}\n  \
                      first seen {}\n  now {}",
-                    entry.time, entry.first_seen_by, entry.digest, digests.sha512
+                    entry.time, entry.first_seen_by, entry.digest, digests.sha256
                 ),
             )
             .with_hint(Code::DigestChanged.remedy())),

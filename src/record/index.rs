@@ -210,13 +210,14 @@ impl<'a> Index<'a> {
             .or_default();
         if same
             .iter()
-            .any(|other| other.sha512 == released.sha512 && other.url == released.url)
+            .any(|other| other.sha256 == released.sha256 && other.url == released.url)
         {
             return;
         }
         same.push(released);
-        self.by_digest.entry(&released.sha256).or_insert(released);
-        self.by_digest.entry(&released.sha512).or_insert(released);
+        for digest in released.digests() {
+            self.by_digest.entry(digest).or_insert(released);
+        }
         self.released.push(released);
     }
 
@@ -259,7 +260,8 @@ impl<'a> Index<'a> {
                 .map_or(Origin::None, |released| Origin::Released(released));
         };
         let matches = |released: &&&'a Released| {
-            integrity.accepts(&released.sha512) || integrity.accepts(&released.sha256)
+            let mut digests = released.digests();
+            digests.any(|digest| integrity.accepts(digest))
         };
         // An alias is installed under a name that the repository does not know: same bytes.
         let found = named.iter().find(matches).copied().or_else(|| {

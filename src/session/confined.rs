@@ -177,7 +177,7 @@ fn listen(
                     }
                     Ok(ProxyMessage::Event(event)) => {
                         if let Event::Released(released) = event.as_ref() {
-                            known.add([released.sha512.clone(), released.sha256.clone()]);
+                            known.add(&released.sha256);
                         }
                         events.send(*event);
                     }

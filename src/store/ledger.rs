@@ -97,7 +97,7 @@ impl Ledger {
             return Ok(compare(entry, digests));
         }
         let entry = Entry {
-            digest: digests.sha512.clone(),
+            digest: digests.sha256.clone(),
             size: digests.size,
             origin: item.origin.to_owned(),
             first_seen_by: self.run.clone(),
