@@ -8,9 +8,10 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -33,11 +34,13 @@ mod metadata;
 mod open;
 mod path;
 mod probes;
+mod sealed;
 
 pub use connect::Gate;
 pub use known::KnownDigests;
 
 use probes::Probes;
+use sealed::Sealed;
 
 /// Everything the workers share.
 #[derive(Debug)]
@@ -54,8 +57,11 @@ pub struct Supervisor {
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     devices: Vec<PathBuf>,
+    runtime: Vec<PathBuf>,
+    protected: Vec<PathBuf>,
     probes: Probes,
     known: KnownDigests,
+    sealed: Sealed,
     /// Parents of written files that were seen to be what their path says; for events only.
     straight: Mutex<HashSet<PathBuf>>,
     events: Sink,
@@ -133,9 +139,10 @@ impl Supervisor {
                 .rules
                 .iter()
                 .filter(|rule| wanted.contains(&rule.access))
-                .map(|rule| PathBuf::from(&rule.path))
+                .map(|rule| plain(&rule.path))
                 .collect::<Vec<_>>()
         };
+        let all = |places: &[OsString]| places.iter().map(|place| plain(place)).collect();
         let probes = Probes::new(&parts.files.probes)?;
         Ok(Self {
             listener,
@@ -154,9 +161,12 @@ impl Supervisor {
             ]),
             writable: having(&[Access::Write, Access::WriteFile]),
             devices: having(&[Access::Device]),
+            runtime: all(&parts.files.runtime_roots),
+            protected: all(&parts.files.protected),
             files: parts.files,
             probes,
             known: parts.known,
+            sealed: Sealed::default(),
             straight: Mutex::new(HashSet::new()),
             events: parts.events,
             counts: Counts::default(),
@@ -328,6 +338,11 @@ impl<'a> Turn<'a> {
     fn pass(&self) {
         drop(self.0.take());
     }
+}
+
+/// A place as it can be compared as bytes: no doubled, trailing or empty names.
+fn plain(place: &OsStr) -> PathBuf {
+    Path::new(place).components().collect()
 }
 
 /// A refused call with the arguments that made it so, for messages.

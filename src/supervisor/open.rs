@@ -8,16 +8,18 @@
 //! answered with its view; `/proc/self` files are opened for the manager, because `/proc` as a whole
 //! is closed to it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
+use super::sealed::Copy;
 use super::{Answer, Supervisor, Turn};
 use crate::manager::HandOut;
 use crate::model::{Code, Decision, Digest, Event, Finding, Integrity};
@@ -214,8 +216,26 @@ impl Supervisor {
             // The file that was looked at, whatever its name leads to by now.
             return self.inject(notification, &file.into(), flags);
         }
-        turn.pass();
-        self.artifact(notification, name, &path, &mut file, metadata.len(), flags)
+        let at_hand = self.sealed.find(&path, &metadata);
+        let verified = match at_hand {
+            Some(copy) => Ok(copy),
+            None => {
+                turn.pass();
+                self.artifact(&path, &mut file, &metadata)
+            }
+        };
+        match verified {
+            Ok(copy) => {
+                self.send(Event::Call {
+                    call: name.to_owned(),
+                    subject: shown(&path),
+                    decision: Decision::Allowed,
+                    digest: Some(copy.sha256.clone()),
+                });
+                self.inject_memory(notification, &copy.content, flags)
+            }
+            Err(answer) => answer,
+        }
     }
 
     fn is_artifact(&self, path: &Path, file: &File) -> bool {
@@ -238,19 +258,19 @@ impl Supervisor {
         })
     }
 
+    /// Verifies an artifact file and makes the sealed copy that is handed out in its place.
     fn artifact(
         &self,
-        notification: &Notification,
-        name: &str,
         path: &Path,
         file: &mut File,
-        size: u64,
-        flags: i32,
-    ) -> Answer {
+        metadata: &Metadata,
+    ) -> Result<Arc<Copy>, Answer> {
         let subject = shown(path);
+        let size = metadata.len();
+        let failed = |error: io::Error, or| Answer::Fail(error.raw_os_error().unwrap_or(or));
         if size > LARGEST {
             let message = format!("`{subject}` refused: larger than any artifact ({size} bytes)");
-            return refuse_file(Code::FileUnverified, subject, message);
+            return Err(refuse_file(Code::FileUnverified, subject, message));
         }
         // Hashed is the copy that nobody else can reach, so what was hashed is what is handed out.
         let promised = self.promised(path);
@@ -258,50 +278,46 @@ impl Supervisor {
             io::copy(&mut file.take(LARGEST), &mut copy)?;
             Hashed::read(copy, promised)
         });
-        let hashed = match copied {
-            Ok(hashed) => hashed,
-            Err(error) => return Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
-        };
+        let hashed = copied.map_err(|error| failed(error, libc::EIO))?;
         let digests = hashed.digests().clone();
         let promise = match promised {
             Some(promised) => promised.clone(),
-            None => match self.known.any_of(&[&digests.sha512, &digests.sha256]) {
-                Some(known) => Integrity::of(known),
-                None => {
-                    let message = format!(
-                        "`{subject}` refused: neither lockfile, policy nor a download of this run \
-                         names its digest\ncomputed {}",
-                        digests.sha512
-                    );
-                    return refuse_file(Code::FileUnverified, subject, message);
-                }
-            },
+            None if self.known.has(&digests.sha256) => Integrity::of(digests.sha256.clone()),
+            None => {
+                let message = format!(
+                    "`{subject}` refused: neither lockfile, policy nor a download of this run \
+                     names its digest\ncomputed {}",
+                    digests.sha256
+                );
+                return Err(refuse_file(Code::FileUnverified, subject, message));
+            }
         };
         let verified = match hashed.verify([&promise]) {
             Ok(verified) => verified,
             Err(mismatch) => {
-                let computed = mismatch.computed.unwrap_or(digests.sha512);
+                let computed = mismatch.computed.unwrap_or(digests.sha256);
                 let message = format!(
                     "`{subject}` refused: its digest differs\nexpected {promise}\ncomputed {computed}"
                 );
-                return refuse_file(Code::FileMismatch, subject, message);
+                return Err(refuse_file(Code::FileMismatch, subject, message));
             }
         };
         let (copy, digests) = verified.into_parts();
         if let Some(finding) = self.objection(path, &copy, promised, &digests.sha256) {
-            return Answer::Refuse(libc::EACCES, finding);
+            return Err(Answer::Refuse(libc::EACCES, finding));
         }
-        self.send(Event::Call {
-            call: name.to_owned(),
-            subject,
-            decision: Decision::Allowed,
-            digest: Some(digests.sha256),
+        let content = match self.manager.hand_out(&copy) {
+            Ok(HandOut::Whole) => Ok(copy),
+            Ok(HandOut::View(view)) => in_memory(&view),
+            Err(error) => return Err(failed(error, libc::EIO)),
+        };
+        let sealed = content.and_then(|content| fd::seal(&content).map(|()| content));
+        let copy = Arc::new(Copy {
+            content: sealed.map_err(|error| failed(error, libc::ENOMEM))?,
+            sha256: digests.sha256,
         });
-        match self.manager.hand_out(&copy) {
-            Ok(HandOut::Whole) => self.inject_memory(notification, &copy, flags),
-            Ok(HandOut::View(view)) => self.inject_bytes(notification, &view, flags),
-            Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
-        }
+        self.sealed.keep(path, metadata, &copy);
+        Ok(copy)
     }
 
     /// What a look into the file finds against it. What the proxy released was looked into there.
@@ -332,20 +348,16 @@ impl Supervisor {
     }
 
     fn inject_bytes(&self, notification: &Notification, content: &[u8], flags: i32) -> Answer {
-        let written = fd::memory().and_then(|mut memory| {
-            memory.write_all(content)?;
-            Ok(memory)
-        });
-        match written {
+        let sealed = in_memory(content).and_then(|memory| fd::seal(&memory).map(|()| memory));
+        match sealed {
             Ok(memory) => self.inject_memory(notification, &memory, flags),
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
         }
     }
 
-    /// Seals the memory and hands out a new description of it, read-only, at its beginning.
+    /// Hands out a new description of sealed memory, read-only, at its beginning.
     fn inject_memory(&self, notification: &Notification, memory: &File, flags: i32) -> Answer {
-        let reopen = format!("/proc/self/fd/{}", memory.as_raw_fd());
-        match fd::seal(memory).and_then(|()| File::open(reopen)) {
+        match File::open(by_descriptor(memory)) {
             Ok(file) => self.inject(notification, &file.into(), flags),
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
         }
@@ -361,6 +373,12 @@ impl Supervisor {
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES)),
         }
     }
+}
+
+fn in_memory(content: &[u8]) -> io::Result<File> {
+    let mut memory = fd::memory()?;
+    memory.write_all(content)?;
+    Ok(memory)
 }
 
 fn unreadable(call: &str, path: &Path) -> Answer {
