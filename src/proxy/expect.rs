@@ -186,6 +186,40 @@ impl Expectations {
         judge(url, &found, named, describes)
     }
 
+    /// Of the artifacts that an index names, the one that statements from before the start allow, if
+    /// it is the only one, with the digest that it is to have.
+    pub(super) fn foreseen(&self, index: &[Expected]) -> Option<(Url, Promise)> {
+        let state = self.state();
+        let mut allowed = index.iter().filter_map(|one| {
+            let (url, integrity) = (one.url.as_ref()?, one.integrity.as_ref()?);
+            let named = Named {
+                name: one.name.clone(),
+                version: one.version.clone(),
+                file: one.file.clone(),
+            };
+            let version = self.protocol.same_version(&one.version);
+            let statement = state.of(&one.name, &version).find(|statement| {
+                let strong = statement.strong();
+                statement.anchor != Anchor::Index
+                    && self.speaks_of(statement, &named)
+                    && strong.is_some_and(|known| known.agrees_with(integrity))
+            })?;
+            let promise = Promise {
+                named,
+                repository: None,
+                describes: false,
+                integrities: vec![integrity.clone()],
+                anchor: statement.anchor,
+                stated: statement.stated_in.to_string(),
+            };
+            Some((url.clone(), promise))
+        });
+        match (allowed.next(), allowed.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) | (Some(_), Some(_)) => None,
+        }
+    }
+
     /// A statement without a file speaks of every file of the version that is an artifact.
     fn speaks_of(&self, statement: &Statement, named: &Named) -> bool {
         match &statement.file {

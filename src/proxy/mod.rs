@@ -12,6 +12,7 @@
 //! It knows neither managers nor records: expectations come in the plan and in index documents,
 //! and what happened goes out as events.
 
+mod ahead;
 mod answer;
 mod artifact;
 mod authority;
@@ -40,6 +41,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use self::ahead::Ahead;
 use self::authority::{Authority, AuthorityError};
 use self::events::Events;
 use self::expect::Expectations;
@@ -191,6 +193,7 @@ fn set_up(
 
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
+    let ahead = Ahead::new(&network.expected);
     expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
@@ -212,10 +215,15 @@ fn set_up(
         events: events.clone(),
         audit: network.audit,
         under_way: Merge::default(),
+        ahead,
         belonging: Belonging::new(network.pins),
         inspector: Inspector::new(protocol, network.layout),
     };
-    Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
+    Ok(Arc::new(Tunnels::new(
+        Arc::new(pipeline),
+        authority,
+        &network.token,
+    )))
 }
 
 /// The first line of the control socket.

@@ -173,6 +173,14 @@ pub struct Digests {
 }
 
 impl Digests {
+    /// Whether they keep a promise; what was not computed keeps none.
+    pub fn keep(&self, promise: &Integrity) -> bool {
+        promise
+            .deciding()
+            .filter_map(|digest| self.under(digest.algorithm()))
+            .any(|computed| promise.accepts(computed))
+    }
+
     /// The digest under that function, if it was computed.
     pub const fn under(&self, algorithm: Algorithm) -> Option<&Digest> {
         match algorithm {
@@ -204,15 +212,10 @@ impl<C> Hashed<C> {
     ) -> Result<Verified<C>, Mismatch> {
         let mut compared = false;
         for promise in promises {
-            let computed = self.digests.under(promise.algorithm());
-            let kept = promise
-                .deciding()
-                .filter_map(|digest| self.digests.under(digest.algorithm()))
-                .any(|computed| promise.accepts(computed));
-            if !kept {
+            if !self.digests.keep(promise) {
                 return Err(Mismatch {
                     promised: Some(promise.clone()),
-                    computed: computed.cloned(),
+                    computed: self.digests.under(promise.algorithm()).cloned(),
                     size: self.digests.size,
                 });
             }
