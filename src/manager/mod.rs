@@ -109,9 +109,24 @@ pub enum Seed {
     File(PathBuf, Vec<u8>),
 }
 
+/// A program that is asked something before the manager starts: confined as the manager will be,
+/// without any network and before anything was fetched. Its standard output goes nowhere; it must
+/// succeed.
+#[derive(Debug)]
+pub struct Query {
+    /// How to start it.
+    pub launch: Launch,
+    /// How to judge files.
+    pub files: FileGuard,
+    /// What to do when it fails, if that is known.
+    pub hint: Option<&'static str>,
+}
+
 /// A run that may start.
 #[derive(Debug)]
 pub struct Prepared {
+    /// What is asked before, in this order.
+    pub queries: Vec<Query>,
     /// How to start it.
     pub launch: Launch,
     /// How to judge files.

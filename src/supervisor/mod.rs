@@ -25,6 +25,7 @@ use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
 mod change;
+mod child;
 mod connect;
 mod exec;
 mod known;
@@ -37,6 +38,7 @@ mod probes;
 pub use connect::Gate;
 pub use known::KnownDigests;
 
+use child::Child;
 use probes::Probes;
 
 /// Everything the workers share.
@@ -48,10 +50,12 @@ pub struct Supervisor {
     /// Process id of the manager.
     process: i32,
     started: AtomicBool,
+    child: Child,
     memory: Reader,
-    gate: Gate,
+    gate: Option<Gate>,
     files: FileGuard,
     readable: Vec<PathBuf>,
+    listable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     devices: Vec<PathBuf>,
     probes: Probes,
@@ -111,8 +115,10 @@ pub struct Parts {
     pub inspector: Option<Inspector>,
     /// Process id of the manager.
     pub process: i32,
-    /// How to reach the proxy.
-    pub gate: Gate,
+    /// The ELF that one child process may execute, once.
+    pub child: Option<PathBuf>,
+    /// How to reach the proxy; without it there is no network at all.
+    pub gate: Option<Gate>,
     /// How to judge files.
     pub files: FileGuard,
     /// The Landlock rules of the run.
@@ -143,6 +149,7 @@ impl Supervisor {
             inspector: parts.inspector,
             process: parts.process,
             started: AtomicBool::new(false),
+            child: Child::new(parts.child.as_deref()),
             memory: parts.memory,
             gate: parts.gate,
             readable: having(&[
@@ -152,6 +159,7 @@ impl Supervisor {
                 Access::WriteFile,
                 Access::Device,
             ]),
+            listable: having(&[Access::List]),
             writable: having(&[Access::Write, Access::WriteFile]),
             devices: having(&[Access::Device]),
             files: parts.files,
@@ -262,6 +270,9 @@ impl Supervisor {
                 Judge::Change => self.change(notification),
                 Judge::Metadata => self.metadata(notification),
             },
+            Some(Verdict::Refuse(_, Code::ProcessRefused)) if self.child.is_made_now() => {
+                Answer::GoOn(Continue::Scalars)
+            }
             Some(Verdict::Refuse(errno, code)) => {
                 let subject = describe(call.name, &notification.arguments);
                 let message = if code == Code::ProcessRefused {

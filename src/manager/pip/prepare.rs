@@ -149,6 +149,7 @@ impl Plan<'_> {
             environment: self.environment(),
             directory: self.request.directory.clone().into_os_string(),
             rules,
+            child: None,
         };
         let files = self.guard(runtime_roots, &places)?;
         let installs = places.install.is_some();
@@ -158,6 +159,7 @@ impl Plan<'_> {
         // pip takes a cache that is not there for one that it may not use.
         seeds.extend(cache.filter(|cache| !cache.exists()).map(Seed::Directory));
         Ok(Prepared {
+            queries: Vec::new(),
             launch,
             files,
             network,
