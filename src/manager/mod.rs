@@ -20,6 +20,7 @@ mod elf;
 pub mod npm;
 pub mod pip;
 mod place;
+mod python;
 mod read;
 mod rules;
 mod version;

@@ -7,15 +7,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::argv::{self, Line};
-use super::checked::{Checked, Command, Destination, PipVersion};
-use super::configuration::{Configuration, Origin, Places};
+use super::asked::{Origin, Requirement};
+use super::checked::{Checked, Command, Destination};
+use super::configuration::{Configuration, Places};
 use super::find::absolute;
 use super::gather::{self, Gathered, Gatherer, Grounds};
 use super::index::{self, Allowed, Scope};
 use super::links::Links;
 use super::options::Grammar;
 use super::settings::{self, Judged, Setting};
-use super::target::Target;
+use super::target::{PipVersion, Target};
 use super::trust;
 use super::writes::resolved;
 use super::{find, lock, netrc, subcommand};
@@ -335,7 +336,7 @@ impl<'a> Check<'a> {
             arguments.push("--break-system-packages".to_owned());
         }
         arguments.extend(words);
-        let own = |one: &super::checked::Requirement| one.name == "pip" && !one.constraint;
+        let own = |one: &Requirement| one.name == "pip" && !one.constraint;
         Checked {
             command: self.command,
             arguments,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{LockError, Promise, file_name};
-use crate::manager::pip::requirement::{self, Kind};
+use crate::manager::python::requirement::{self, Kind};
 use crate::model::python;
 
 /// The file.
@@ -124,7 +124,7 @@ pub(super) fn promises(text: &str) -> Result<Vec<Promise>, LockError> {
 }
 
 /// Whether pip takes a file of this name for a lock of this form.
-pub(in crate::manager::pip) fn is_name(file: &str) -> bool {
+pub(in crate::manager) fn is_name(file: &str) -> bool {
     let middle = file
         .strip_prefix("pylock.")
         .and_then(|rest| rest.strip_suffix(".toml"));
@@ -132,7 +132,7 @@ pub(in crate::manager::pip) fn is_name(file: &str) -> bool {
 }
 
 /// A lock as lines of a requirements file, one a package.
-pub(in crate::manager::pip) fn requirements(text: &str) -> Result<Vec<String>, LockError> {
+pub(in crate::manager) fn requirements(text: &str) -> Result<Vec<String>, LockError> {
     let mut lines = Vec::new();
     for package in parse(text)?.packages {
         let entry = |what: &str| LockError::Entry(package.name.clone(), what.to_owned());

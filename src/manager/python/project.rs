@@ -22,7 +22,7 @@ struct Table {
 }
 
 /// Name and version of the project in a directory, where its `pyproject.toml` states them.
-pub(super) fn stated(directory: &Path) -> (Option<String>, Option<String>) {
+pub(in crate::manager) fn stated(directory: &Path) -> (Option<String>, Option<String>) {
     let bytes = read::inside(directory, &directory.join("pyproject.toml"), LIMIT);
     let text = bytes
         .ok()

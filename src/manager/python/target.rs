@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::checked::PipVersion;
 use super::find::Found;
 use crate::manager::elf;
 use crate::manager::elf::Needs;
@@ -24,57 +23,86 @@ const EXTENSIONS: &[&str] = &[
     "_ssl", "_hashlib", "_ctypes", "_bz2", "_lzma", "zlib", "pyexpat",
 ];
 
+/// Version of the pip that is going to run, as its package states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::manager) struct PipVersion {
+    /// First number: the year of the release.
+    pub(in crate::manager) major: u16,
+    /// Second number.
+    pub(in crate::manager) minor: u16,
+}
+
+impl PipVersion {
+    /// A version by its two leading numbers.
+    pub(in crate::manager) const fn new(major: u16, minor: u16) -> Self {
+        Self { major, minor }
+    }
+
+    /// Reads the leading numbers of a version text. `None` when there are none.
+    pub(in crate::manager) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.trim().split('.');
+        let major = parts.next()?.parse().ok()?;
+        let minor: String = parts
+            .next()
+            .unwrap_or("0")
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        Some(Self::new(major, minor.parse().ok()?))
+    }
+}
+
 /// Where `--user` puts things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct UserSite {
+pub(in crate::manager) struct UserSite {
     /// Its base directory.
-    pub(super) base: PathBuf,
+    pub(in crate::manager) base: PathBuf,
     /// Its package directory.
-    pub(super) site: PathBuf,
+    pub(in crate::manager) site: PathBuf,
     /// Whether the environment looks there.
-    pub(super) enabled: bool,
+    pub(in crate::manager) enabled: bool,
 }
 
 /// The interpreter, the environment and its pip. Paths are canonical, except `executable`, `program`
 /// and `prefix`, which are as pip will print them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::manager) struct Target {
     /// The base interpreter's ELF.
-    pub(super) interpreter: PathBuf,
+    pub(in crate::manager) interpreter: PathBuf,
     /// What it needs to start.
-    pub(super) needs: Needs,
+    pub(in crate::manager) needs: Needs,
     /// The environment's own name for its interpreter: goes into the scripts that pip writes.
-    pub(super) executable: PathBuf,
+    pub(in crate::manager) executable: PathBuf,
     /// What pip is called by: the console script, or the package's `__main__.py`.
-    pub(super) program: PathBuf,
+    pub(in crate::manager) program: PathBuf,
     /// The environment.
-    pub(super) prefix: PathBuf,
+    pub(in crate::manager) prefix: PathBuf,
     /// The installation that it is based on; the same where there is no virtual environment.
-    pub(super) base_prefix: PathBuf,
+    pub(in crate::manager) base_prefix: PathBuf,
     /// Python's version.
-    pub(super) python_version: (u8, u8),
+    pub(in crate::manager) python_version: (u8, u8),
     /// The same, in full where the environment states it.
-    pub(super) python: String,
+    pub(in crate::manager) python: String,
     /// The standard library.
-    pub(super) library: PathBuf,
+    pub(in crate::manager) library: PathBuf,
     /// Where packages are installed to, pure ones first.
-    pub(super) site_packages: Vec<PathBuf>,
+    pub(in crate::manager) site_packages: Vec<PathBuf>,
     /// Where packages are looked for, in order: what `sys.path` would have after the library.
-    pub(super) search: Vec<PathBuf>,
+    pub(in crate::manager) search: Vec<PathBuf>,
     /// Where console scripts are put.
-    pub(super) scripts: PathBuf,
+    pub(in crate::manager) scripts: PathBuf,
     /// Base of the other places that packages may put files in (`share`, `include`).
-    pub(super) data: PathBuf,
+    pub(in crate::manager) data: PathBuf,
     /// pip's package directory.
-    pub(super) pip: PathBuf,
+    pub(in crate::manager) pip: PathBuf,
     /// pip's version as its package states it.
-    pub(super) pip_version: String,
+    pub(in crate::manager) pip_version: String,
     /// The environment's own configuration file, if there is one.
-    pub(super) site_config: Option<PathBuf>,
+    pub(in crate::manager) site_config: Option<PathBuf>,
     /// Whether the installation belongs to the distribution's package manager (PEP 668).
-    pub(super) externally_managed: bool,
+    pub(in crate::manager) externally_managed: bool,
     /// `--user`.
-    pub(super) user: UserSite,
+    pub(in crate::manager) user: UserSite,
 }
 
 /// Keys of `pyvenv.cfg`, lower case.
@@ -82,7 +110,7 @@ type Settings = BTreeMap<String, String>;
 
 impl Target {
     /// Looks at the environment of an interpreter.
-    pub(super) fn of(
+    pub(in crate::manager) fn of(
         found: &Found,
         environment: &BTreeMap<OsString, OsString>,
         home: Option<&Path>,
@@ -177,12 +205,12 @@ impl Target {
     }
 
     /// Whether it is a virtual environment.
-    pub(super) fn is_virtual(&self) -> bool {
+    pub(in crate::manager) fn is_virtual(&self) -> bool {
         self.prefix != self.base_prefix
     }
 
     /// pip's version by number.
-    pub(super) fn pip_number(&self) -> Result<PipVersion, Finding> {
+    pub(in crate::manager) fn pip_number(&self) -> Result<PipVersion, Finding> {
         let oldest = PipVersion::new(22, 2);
         let message = match PipVersion::parse(&self.pip_version) {
             Some(version) if version >= oldest => return Ok(version),
@@ -459,5 +487,14 @@ mod tests {
         );
         let target = layout.of("base/bin/python3.11").unwrap();
         assert!(target.pip_number().unwrap_err().message.contains("20.3"));
+    }
+
+    #[test]
+    fn versions_are_ordered_by_number() {
+        assert_eq!(PipVersion::parse("23.2.1"), Some(PipVersion::new(23, 2)));
+        assert_eq!(PipVersion::parse("25.1rc1"), Some(PipVersion::new(25, 1)));
+        assert_eq!(PipVersion::parse("26"), Some(PipVersion::new(26, 0)));
+        assert_eq!(PipVersion::parse("new"), None);
+        assert!(PipVersion::new(22, 2) < PipVersion::new(22, 10));
     }
 }

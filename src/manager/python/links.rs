@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::configuration::Origin;
+use super::asked::Origin;
 use super::requirement::spellings;
 use crate::model::{Code, Expected, Finding, Integrity, python};
 
@@ -15,14 +15,14 @@ const ENTRIES: usize = 65_536;
 
 /// The directories.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Links {
+pub(in crate::manager) struct Links {
     /// In order, canonical.
-    pub(super) directories: Vec<PathBuf>,
+    pub(in crate::manager) directories: Vec<PathBuf>,
 }
 
 impl Links {
     /// A directory of the user, or of a project's own configuration file.
-    pub(super) fn add(
+    pub(in crate::manager) fn add(
         &mut self,
         text: &str,
         around: (&Path, Option<&Path>),
@@ -46,7 +46,7 @@ impl Links {
     }
 
     /// A directory that a project names.
-    pub(super) fn project(
+    pub(in crate::manager) fn project(
         &mut self,
         text: &str,
         path: &Path,
@@ -73,7 +73,7 @@ impl Links {
     }
 
     /// The wheels whose digest some statement gives.
-    pub(super) fn pinned(&self, expected: &[Expected]) -> Vec<(PathBuf, Integrity)> {
+    pub(in crate::manager) fn pinned(&self, expected: &[Expected]) -> Vec<(PathBuf, Integrity)> {
         let mut pinned = Vec::new();
         for directory in &self.directories {
             let Ok(entries) = std::fs::read_dir(directory) else {

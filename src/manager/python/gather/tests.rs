@@ -4,8 +4,8 @@ use url::Url;
 
 use super::*;
 use crate::manager::pip::PROFILE;
-use crate::manager::pip::lock::pylock;
-use crate::manager::pip::netrc;
+use crate::manager::python::lock::pylock;
+use crate::manager::python::netrc;
 use crate::profile::NamedArtifact;
 
 const WHEEL: &str = "a_b-1.0-py3-none-any.whl";

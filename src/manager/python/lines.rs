@@ -10,25 +10,25 @@ use super::argv::{self, Line};
 use super::options::{FILE, Grammar};
 
 /// What is said of a line that a variable is part of.
-pub(super) const HIDDEN: &str =
+pub(in crate::manager) const HIDDEN: &str =
     "is refused; it is not shown because a variable of your environment is part of it";
 
 /// A logical line that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::manager) struct Entry {
     /// Number of its first line, from 1.
-    pub(super) line: usize,
+    pub(in crate::manager) line: usize,
     /// The requirement; empty on a line of options.
-    pub(super) requirement: String,
+    pub(in crate::manager) requirement: String,
     /// Options.
-    pub(super) options: Line,
+    pub(in crate::manager) options: Line,
     /// Whether a variable is part of the options, so that they must not be shown.
-    pub(super) secret: bool,
+    pub(in crate::manager) secret: bool,
 }
 
 /// Why a file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum LinesError {
+pub(in crate::manager) enum LinesError {
     /// Its bytes are not of the encoding that it has or names.
     #[error("is not valid {0}")]
     Encoding(&'static str),
@@ -46,7 +46,7 @@ pub(super) enum LinesError {
 }
 
 /// Reads a whole file.
-pub(super) fn read(
+pub(in crate::manager) fn read(
     bytes: &[u8],
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Entry>, LinesError> {
@@ -310,7 +310,7 @@ fn quoted(letters: &mut std::str::Chars<'_>, word: &mut String) -> Option<()> {
 }
 
 /// A word that [`words`] reads back as it is.
-pub(super) fn quote(word: &str) -> String {
+pub(in crate::manager) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::checked::Index;
-use super::configuration::Origin;
+use super::asked::Index;
+use super::asked::Origin;
 use super::netrc::{self, Login};
 use crate::manager::read;
 use crate::model::{Code, Credential, Finding, Secret, redact_url};
@@ -24,7 +24,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// What may be asked.
 #[derive(Debug, Default)]
-pub(super) struct Allowed {
+pub(in crate::manager) struct Allowed {
     known: Vec<Index>,
     logins: Vec<Login>,
 }
@@ -39,7 +39,11 @@ impl std::fmt::Debug for Login {
 
 impl Allowed {
     /// What policy and pip itself allow.
-    pub(super) fn new(policy: &Policy, standard: Option<Url>, logins: Vec<Login>) -> Self {
+    pub(in crate::manager) fn new(
+        policy: &Policy,
+        standard: Option<Url>,
+        logins: Vec<Login>,
+    ) -> Self {
         let mut allowed = Self {
             known: Vec::new(),
             logins,
@@ -64,7 +68,7 @@ impl Allowed {
     }
 
     /// Adds what the user names; what cannot be read is reported where it is used.
-    pub(super) fn add(&mut self, text: &str, place: &str) {
+    pub(in crate::manager) fn add(&mut self, text: &str, place: &str) {
         if let Ok((url, credential)) = address(text, place) {
             let place = place.to_owned();
             self.known.push(Index {
@@ -77,13 +81,18 @@ impl Allowed {
     }
 
     /// pip's own index, when nothing else is configured.
-    pub(super) fn standard(&self) -> Option<Index> {
+    pub(in crate::manager) fn standard(&self) -> Option<Index> {
         let own = self.known.iter().find(|index| !index.may_be_private)?;
         Some(self.with_credential(own.clone()))
     }
 
     /// Reads an address that some place states and says whether it may be asked.
-    pub(super) fn index(&self, text: &str, place: &str, origin: Origin) -> Result<Index, Finding> {
+    pub(in crate::manager) fn index(
+        &self,
+        text: &str,
+        place: &str,
+        origin: Origin,
+    ) -> Result<Index, Finding> {
         let (url, credential) = address(text, place)?;
         let named = self.known.iter().filter(|known| known.url == url);
         let may_be_private = match (
@@ -173,7 +182,7 @@ fn address(text: &str, place: &str) -> Result<(Url, Option<Credential>), Finding
 }
 
 /// The index that pip uses when nothing is configured, from its own definition of it.
-pub(super) fn standard(pip: &Path) -> Option<Url> {
+pub(in crate::manager) fn standard(pip: &Path) -> Option<Url> {
     let path = pip.join("_internal/models/index.py");
     let bytes = read::file(&path, LIMIT).ok().flatten()?;
     let text = String::from_utf8(bytes).ok()?;
@@ -185,29 +194,29 @@ pub(super) fn standard(pip: &Path) -> Option<Url> {
 
 /// The indexes that hold at one point of pip's reading.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
+pub(in crate::manager) struct Scope {
     /// In order, the one of `--index-url` first.
-    pub(super) indexes: Vec<Index>,
+    pub(in crate::manager) indexes: Vec<Index>,
     /// Whether `--no-index` was said; nothing adds an index afterwards.
-    pub(super) none: bool,
+    pub(in crate::manager) none: bool,
 }
 
 impl Scope {
     /// `--no-index`.
-    pub(super) fn close(&mut self) {
+    pub(in crate::manager) fn close(&mut self) {
         self.none = true;
         self.indexes.clear();
     }
 
     /// `--index-url` in a requirements file: replaces everything before.
-    pub(super) fn replace(&mut self, index: Index) {
+    pub(in crate::manager) fn replace(&mut self, index: Index) {
         if !self.none {
             self.indexes = vec![index];
         }
     }
 
     /// `--extra-index-url`.
-    pub(super) fn extend(&mut self, index: Index) {
+    pub(in crate::manager) fn extend(&mut self, index: Index) {
         if !self.none && self.indexes.iter().all(|known| known.url != index.url) {
             self.indexes.push(index);
         }

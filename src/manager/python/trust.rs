@@ -17,20 +17,20 @@ const LIMIT: u64 = 8 << 20;
 
 /// What the proxy of the run is to use.
 #[derive(Debug, Default)]
-pub(super) struct Trust {
+pub(in crate::manager) struct Trust {
     /// Certificates, one PEM block each.
-    pub(super) anchors: Vec<String>,
+    pub(in crate::manager) anchors: Vec<String>,
     /// The way out.
-    pub(super) proxy: Option<Secret>,
+    pub(in crate::manager) proxy: Option<Secret>,
     /// Hosts that go without it.
-    pub(super) no_proxy: String,
+    pub(in crate::manager) no_proxy: String,
     /// What has no effect.
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::manager) findings: Vec<Finding>,
 }
 
 impl Trust {
     /// Reads options and variables.
-    pub(super) fn read(judged: &Judged, request: &Request<'_>) -> Self {
+    pub(in crate::manager) fn read(judged: &Judged, request: &Request<'_>) -> Self {
         let mut trust = Self::default();
         let variable = |name: &str| {
             let value = request

@@ -57,24 +57,24 @@ struct Metadata {
 
 /// One package of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reported {
+pub(in crate::manager) struct Reported {
     /// Normalized version.
-    pub(super) version: String,
+    pub(in crate::manager) version: String,
     /// Where it came from, credentials removed.
-    pub(super) url: String,
+    pub(in crate::manager) url: String,
     /// Last part of that address.
-    pub(super) file: Option<String>,
+    pub(in crate::manager) file: Option<String>,
     /// The digest that pip knew.
-    pub(super) digest: Option<Digest>,
+    pub(in crate::manager) digest: Option<Digest>,
     /// Whether the user asked for it.
-    pub(super) requested: bool,
+    pub(in crate::manager) requested: bool,
     /// Extras that were asked for.
-    pub(super) extras: Vec<String>,
+    pub(in crate::manager) extras: Vec<String>,
 }
 
 /// Reads a report: packages by normalized name. `None` when there is none; an error says why it
 /// cannot be read.
-pub(super) fn read(path: &Path) -> Result<Option<BTreeMap<String, Reported>>, String> {
+pub(in crate::manager) fn read(path: &Path) -> Result<Option<BTreeMap<String, Reported>>, String> {
     let Some(bytes) = read::file(path, LIMIT).map_err(|error| error.to_string())? else {
         return Ok(None);
     };

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::checked::Requirement;
+use super::asked::Requirement;
 use super::distribution::{self, Distribution, Entry};
 use super::report::{self, Reported};
-use super::writes::Install;
+use super::scheme::Install;
 use crate::manager::{Installed, Prepared, Snapshot};
 use crate::model::{Code, Finding, InstalledPackage, Integrity};
 use crate::verify::Hashed;
@@ -24,7 +24,7 @@ const REPORT: &str = "report";
 const MARKER: &str = "marker-";
 
 /// What [`inspect`] has to know of the plan.
-pub(super) fn notes(
+pub(in crate::manager) fn notes(
     install: &Install,
     report: Option<&Path>,
     requirements: &[Requirement],
@@ -67,7 +67,7 @@ fn path_of(prepared: &Prepared, distribution: &Distribution) -> String {
 }
 
 /// What is installed before the start.
-pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
+pub(in crate::manager) fn snapshot(prepared: &Prepared) -> Snapshot {
     if !prepared.installs {
         return Snapshot::new();
     }
@@ -78,7 +78,7 @@ pub(super) fn snapshot(prepared: &Prepared) -> Snapshot {
 }
 
 /// The environment after the run.
-pub(super) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
+pub(in crate::manager) fn inspect(prepared: &Prepared, before: &Snapshot) -> Installed {
     if !prepared.installs {
         return Installed::default();
     }

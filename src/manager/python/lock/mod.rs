@@ -15,8 +15,8 @@ use crate::model::{Algorithm, Anchor, Code, Digest, Event, Expected, Finding, In
 
 mod pipfile;
 mod poetry;
-pub(super) mod pylock;
-pub(super) mod record;
+pub(in crate::manager) mod pylock;
+pub(in crate::manager) mod record;
 mod uv;
 mod write;
 
@@ -25,7 +25,7 @@ const LIMIT: u64 = 64 << 20;
 
 /// What a lock says in a form that it must not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum LockError {
+pub(in crate::manager) enum LockError {
     /// Not of its format.
     #[error("cannot be read: {0}")]
     Form(String),
@@ -50,30 +50,30 @@ const FORMS: &[(&str, Reader)] = &[
 
 /// What a lock promises about one artifact, or about all artifacts of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Promise {
+pub(in crate::manager) struct Promise {
     /// Package name as written.
-    pub(super) name: String,
+    pub(in crate::manager) name: String,
     /// Version as written.
-    pub(super) version: String,
+    pub(in crate::manager) version: String,
     /// The file, when it speaks of one.
-    pub(super) file: Option<String>,
+    pub(in crate::manager) file: Option<String>,
     /// Alternatives as written, `algorithm:hex`.
-    pub(super) digests: Vec<String>,
+    pub(in crate::manager) digests: Vec<String>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Locks {
+pub(in crate::manager) struct Locks {
     /// Statements.
-    pub(super) expected: Vec<Expected>,
+    pub(in crate::manager) expected: Vec<Expected>,
     /// Files read.
-    pub(super) events: Vec<Event>,
+    pub(in crate::manager) events: Vec<Event>,
     /// Files that cannot be read.
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::manager) findings: Vec<Finding>,
 }
 
 /// Reads every lock in these directories; each file once.
-pub(super) fn find(directories: &[PathBuf]) -> Locks {
+pub(in crate::manager) fn find(directories: &[PathBuf]) -> Locks {
     let mut locks = Locks::default();
     let mut seen: Vec<&PathBuf> = Vec::new();
     for directory in directories {
@@ -105,7 +105,7 @@ fn load(path: &Path, name: &str, reader: Reader, locks: &mut Locks) -> Result<()
 }
 
 /// The text of a lock, and that it was read. `None` when there is none.
-pub(super) fn text(
+pub(in crate::manager) fn text(
     path: &Path,
     events: &mut Vec<Event>,
     name: &str,
@@ -125,7 +125,7 @@ pub(super) fn text(
 }
 
 /// The refusal of a lock.
-pub(super) fn invalid(path: &Path, message: &str) -> Finding {
+pub(in crate::manager) fn invalid(path: &Path, message: &str) -> Finding {
     Finding::new(Code::LockInvalid, path.display().to_string(), message)
         .with_hint("recreate the lock with the tool that made it")
 }
@@ -154,7 +154,7 @@ impl Promise {
 }
 
 /// Reads `algorithm:hex`. `Ok(None)` for an algorithm that suffices for nothing or is not known.
-pub(super) fn digest(text: &str) -> Result<Option<Digest>, ()> {
+pub(in crate::manager) fn digest(text: &str) -> Result<Option<Digest>, ()> {
     let (algorithm, hex) = text.trim().split_once([':', '=']).ok_or(())?;
     let algorithm = match algorithm {
         "sha256" => Algorithm::Sha256,
@@ -168,7 +168,7 @@ pub(super) fn digest(text: &str) -> Result<Option<Digest>, ()> {
 }
 
 /// The integrity that any one of these digests satisfies. `None` when there is none.
-pub(super) fn integrity(digests: Vec<Digest>) -> Option<Integrity> {
+pub(in crate::manager) fn integrity(digests: Vec<Digest>) -> Option<Integrity> {
     Integrity::any_of(digests)
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::checked::Requirement;
+use super::asked::Requirement;
 use super::index::{Allowed, Scope};
 use super::links::Links;
 use super::lock;
@@ -23,71 +23,71 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-pub(super) use artifact::statement;
+pub(in crate::manager) use artifact::statement;
 
 /// Problems listed one by one.
 const LISTED: usize = 20;
 
 /// What requirements are judged by.
 #[derive(Debug)]
-pub(super) struct Grounds<'a> {
+pub(in crate::manager) struct Grounds<'a> {
     /// The caller's working directory.
-    pub(super) directory: &'a Path,
+    pub(in crate::manager) directory: &'a Path,
     /// Root of the project.
-    pub(super) project: &'a Path,
+    pub(in crate::manager) project: &'a Path,
     /// The caller's variables.
-    pub(super) environment: &'a BTreeMap<OsString, OsString>,
+    pub(in crate::manager) environment: &'a BTreeMap<OsString, OsString>,
     /// The profile.
-    pub(super) profile: &'a Profile,
+    pub(in crate::manager) profile: &'a Profile,
     /// The policy.
-    pub(super) policy: &'a Policy,
+    pub(in crate::manager) policy: &'a Policy,
     /// Indexes that may be asked.
-    pub(super) allowed: &'a Allowed,
+    pub(in crate::manager) allowed: &'a Allowed,
     /// Where generated files will lie.
-    pub(super) config: &'a Path,
+    pub(in crate::manager) config: &'a Path,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(in crate::manager) struct Gathered {
     /// Everything asked for.
-    pub(super) requirements: Vec<Requirement>,
+    pub(in crate::manager) requirements: Vec<Requirement>,
     /// Addresses that the policy names, by package.
-    pub(super) expected: Vec<crate::model::Expected>,
+    pub(in crate::manager) expected: Vec<crate::model::Expected>,
     /// Local wheels with their digest.
-    pub(super) pinned: Vec<(PathBuf, Integrity)>,
+    pub(in crate::manager) pinned: Vec<(PathBuf, Integrity)>,
     /// Files that pip reads.
-    pub(super) reads: Vec<PathBuf>,
+    pub(in crate::manager) reads: Vec<PathBuf>,
     /// What it is shown in place of them.
-    pub(super) views: Vec<(PathBuf, Vec<u8>)>,
+    pub(in crate::manager) views: Vec<(PathBuf, Vec<u8>)>,
     /// Files made for it.
-    pub(super) generated: Vec<(String, Vec<u8>)>,
+    pub(in crate::manager) generated: Vec<(String, Vec<u8>)>,
     /// Directories with files that were installed from.
-    pub(super) directories: Vec<PathBuf>,
+    pub(in crate::manager) directories: Vec<PathBuf>,
     /// Indexes as they are after the last file.
-    pub(super) scope: Scope,
+    pub(in crate::manager) scope: Scope,
     /// Directories of wheels.
-    pub(super) links: Links,
+    pub(in crate::manager) links: Links,
     /// Whether a file asks for digests.
-    pub(super) require_hashes: bool,
+    pub(in crate::manager) require_hashes: bool,
     /// Inputs read.
-    pub(super) events: Vec<Event>,
+    pub(in crate::manager) events: Vec<Event>,
     /// Refusals and notes.
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::manager) findings: Vec<Finding>,
 }
 
 /// Reads and judges requirements.
 #[derive(Debug)]
-pub(super) struct Gatherer<'a> {
+pub(in crate::manager) struct Gatherer<'a> {
     grounds: &'a Grounds<'a>,
     /// What was found so far.
-    pub(super) found: Gathered,
+    pub(in crate::manager) found: Gathered,
     files: usize,
 }
 
 impl<'a> Gatherer<'a> {
     /// Starts with the indexes and links of command line and configuration.
-    pub(super) fn new(grounds: &'a Grounds<'a>, scope: Scope, links: Links) -> Self {
+    pub(in crate::manager) fn new(grounds: &'a Grounds<'a>, scope: Scope, links: Links) -> Self {
         let found = Gathered {
             scope,
             links,
@@ -101,7 +101,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// A requirement of the command line, as pip is to be given it.
-    pub(super) fn word(&mut self, text: &str, place: &str) -> Option<String> {
+    pub(in crate::manager) fn word(&mut self, text: &str, place: &str) -> Option<String> {
         self.requirement(text, &[], place, false)
     }
 
@@ -213,7 +213,7 @@ fn with_hashes(mut text: String, digests: &[Digest]) -> String {
 }
 
 /// The first problems one by one, the rest as a number; notes are kept.
-pub(super) fn bounded(findings: Vec<Finding>) -> Vec<Finding> {
+pub(in crate::manager) fn bounded(findings: Vec<Finding>) -> Vec<Finding> {
     let note = |finding: &Finding| finding.code == Code::ConfigIgnored;
     let (notes, mut problems): (Vec<_>, Vec<_>) = findings.into_iter().partition(note);
     let more = problems.len().saturating_sub(LISTED);

@@ -6,17 +6,17 @@
 
 /// One login.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub(in crate::manager) struct Login {
     /// The host it is for; none for all others.
-    pub(super) host: Option<String>,
+    pub(in crate::manager) host: Option<String>,
     /// Name.
-    pub(super) user: String,
+    pub(in crate::manager) user: String,
     /// Password.
-    pub(super) password: String,
+    pub(in crate::manager) password: String,
 }
 
 /// Reads a file. `None` when it is not of this form.
-pub(super) fn parse(text: &str) -> Option<Vec<Login>> {
+pub(in crate::manager) fn parse(text: &str) -> Option<Vec<Login>> {
     let mut logins = Vec::new();
     let mut words = Words(text);
     let mut next = words.next();
@@ -53,7 +53,7 @@ pub(super) fn parse(text: &str) -> Option<Vec<Login>> {
 }
 
 /// The login for a host: its own, else the one for all.
-pub(super) fn find<'a>(logins: &'a [Login], host: &str) -> Option<&'a Login> {
+pub(in crate::manager) fn find<'a>(logins: &'a [Login], host: &str) -> Option<&'a Login> {
     let own = logins
         .iter()
         .find(|login| login.host.as_deref() == Some(host));

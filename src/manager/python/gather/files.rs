@@ -6,12 +6,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Gatherer;
-use crate::manager::pip::argv::{self, Given};
-use crate::manager::pip::configuration::Origin;
-use crate::manager::pip::find::absolute;
-use crate::manager::pip::lines::{self, Entry, LinesError};
-use crate::manager::pip::lock::{self, pylock};
-use crate::manager::pip::settings::{self, Setting};
+use crate::manager::python::argv::{self, Given};
+use crate::manager::python::asked::Origin;
+use crate::manager::python::find::absolute;
+use crate::manager::python::lines::{self, Entry, LinesError};
+use crate::manager::python::lock::{self, pylock};
+use crate::manager::python::settings::{self, Setting};
 use crate::manager::read;
 use crate::model::{Code, Event, Finding};
 use crate::profile::Action;
@@ -25,7 +25,7 @@ const FILES: usize = 512;
 
 impl Gatherer<'_> {
     /// `--requirement` or `--constraint`: the value that pip is to be given.
-    pub(in crate::manager::pip) fn file(
+    pub(in crate::manager) fn file(
         &mut self,
         path: &str,
         place: &str,

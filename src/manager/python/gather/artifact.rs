@@ -9,9 +9,9 @@ use std::path::Path;
 use url::Url;
 
 use super::{Gatherer, digests, with_hashes};
-use crate::manager::pip::checked::Requirement;
-use crate::manager::pip::lock;
-use crate::manager::pip::requirement::normal_version;
+use crate::manager::python::asked::Requirement;
+use crate::manager::python::lock;
+use crate::manager::python::requirement::normal_version;
 use crate::model::python::{self, WheelName};
 use crate::model::{Anchor, Code, Digest, Expected, Finding, Integrity, redact_url};
 use crate::profile::NamedArtifact;
@@ -167,7 +167,7 @@ impl Gatherer<'_> {
 }
 
 /// What the policy says about a wheel, for the proxy.
-pub(in crate::manager::pip) fn statement(artifact: &NamedArtifact, wheel: &WheelName) -> Expected {
+pub(in crate::manager) fn statement(artifact: &NamedArtifact, wheel: &WheelName) -> Expected {
     Expected {
         name: wheel.name.clone(),
         version: normal_version(&wheel.version),

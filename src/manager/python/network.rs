@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::checked::Index;
+use super::asked::Index;
 use super::distribution;
+use super::scheme::{Install, LANDMARKS};
 use super::target::Target;
-use super::writes::{Install, LANDMARKS};
 use crate::manager::Request;
 use crate::model::python;
 use crate::model::{Code, Finding, Layout, Occupied, Pin, Repository};
@@ -16,7 +16,10 @@ use crate::profile::{NamePin, Programs};
 const MANY: usize = 16_384;
 
 /// The indexes as the proxy will allow them.
-pub(super) fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repository> {
+pub(in crate::manager) fn repositories(
+    indexes: &[Index],
+    request: &Request<'_>,
+) -> Vec<Repository> {
     let policy = &request.policy.repositories;
     let mut found: Vec<Repository> = Vec::new();
     for (number, index) in indexes.iter().enumerate() {
@@ -42,7 +45,10 @@ pub(super) fn repositories(indexes: &[Index], request: &Request<'_>) -> Vec<Repo
 
 /// The policy's pins in the words of this run. A pin to a repository that the run has not keeps its
 /// address, so that nothing else speaks for the name. What the machine pins, a project cannot move.
-pub(super) fn pins(stated: &[NamePin], repositories: &[Repository]) -> Result<Vec<Pin>, Finding> {
+pub(in crate::manager) fn pins(
+    stated: &[NamePin],
+    repositories: &[Repository],
+) -> Result<Vec<Pin>, Finding> {
     let mut pins: Vec<Pin> = Vec::new();
     let mut binding: Vec<Pin> = Vec::new();
     for one in stated {
@@ -87,7 +93,11 @@ fn pinned_name(pin: &NamePin) -> Option<String> {
 }
 
 /// Where the parts of a wheel go, and what is there already.
-pub(super) fn layout(target: &Target, install: &Install, programs: &Programs) -> Layout {
+pub(in crate::manager) fn layout(
+    target: &Target,
+    install: &Install,
+    programs: &Programs,
+) -> Layout {
     let relative = |path: &Path| {
         let path = path.strip_prefix(&install.base).ok()?;
         path.to_str().map(str::to_owned)

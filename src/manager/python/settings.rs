@@ -6,7 +6,7 @@
 //! profile: handed on, used by v4run itself, dropped, or refused.
 
 use super::argv::{self, Line};
-use super::configuration::{Origin, Stated, VARIABLES};
+use super::asked::{Origin, Stated, VARIABLES};
 use super::options::{Definition, Grammar, Takes};
 use crate::model::{Code, Finding};
 use crate::profile::{Action, Profile};
@@ -20,26 +20,26 @@ const PAIRS: &[(&str, &str)] = &[
 
 /// One setting that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(in crate::manager) struct Setting {
     /// Which option.
-    pub(super) option: &'static Definition,
+    pub(in crate::manager) option: &'static Definition,
     /// Its value, when it takes one.
-    pub(super) value: Option<String>,
+    pub(in crate::manager) value: Option<String>,
     /// Who says so.
-    pub(super) origin: Origin,
+    pub(in crate::manager) origin: Origin,
     /// Where, for messages.
-    pub(super) place: String,
+    pub(in crate::manager) place: String,
 }
 
 impl Setting {
     /// The value as text.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::manager) fn text(&self) -> &str {
         self.value.as_deref().unwrap_or("true")
     }
 }
 
 /// Puts everything together for one subcommand, in the order in which pip applies it.
-pub(super) fn effective(
+pub(in crate::manager) fn effective(
     stated: &[Stated],
     line: &Line,
     command: &'static str,
@@ -147,18 +147,18 @@ fn truth(text: &str) -> Option<bool> {
 
 /// Settings after they met their rules.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
+pub(in crate::manager) struct Judged {
     /// For pip, rendered.
-    pub(super) passed: Vec<String>,
+    pub(in crate::manager) passed: Vec<String>,
     /// For v4run itself.
-    pub(super) taken: Vec<Setting>,
+    pub(in crate::manager) taken: Vec<Setting>,
     /// Refusals and notes.
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::manager) findings: Vec<Finding>,
 }
 
 impl Judged {
     /// The last word on a setting that v4run uses.
-    pub(super) fn last(&self, rule: &str) -> Option<&Setting> {
+    pub(in crate::manager) fn last(&self, rule: &str) -> Option<&Setting> {
         self.taken
             .iter()
             .rev()
@@ -166,7 +166,10 @@ impl Judged {
     }
 
     /// Every word on it, in order.
-    pub(super) fn all<'a>(&'a self, rule: &'a str) -> impl Iterator<Item = &'a Setting> {
+    pub(in crate::manager) fn all<'a>(
+        &'a self,
+        rule: &'a str,
+    ) -> impl Iterator<Item = &'a Setting> {
         self.taken
             .iter()
             .filter(move |setting| setting.option.rule == rule)
@@ -174,7 +177,7 @@ impl Judged {
 }
 
 /// Judges every setting.
-pub(super) fn judge(settings: &[Setting], profile: &Profile) -> Judged {
+pub(in crate::manager) fn judge(settings: &[Setting], profile: &Profile) -> Judged {
     let mut judged = Judged::default();
     for setting in settings {
         match verdict(setting, profile) {
@@ -194,7 +197,7 @@ pub(super) fn judge(settings: &[Setting], profile: &Profile) -> Judged {
 }
 
 /// What happens to a setting; a refusal is the error.
-pub(super) fn verdict(setting: &Setting, profile: &Profile) -> Result<Action, Finding> {
+pub(in crate::manager) fn verdict(setting: &Setting, profile: &Profile) -> Result<Action, Finding> {
     let name = setting.option.name();
     let Some(rule) = profile.setting(setting.option.rule) else {
         let message = format!("`--{name}` is refused: v4run's profile does not say what it does");

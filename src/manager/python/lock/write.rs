@@ -32,7 +32,7 @@ pub(super) struct Locked {
 /// Why no lock can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(in crate::manager::pip) enum WriteError {
+pub(in crate::manager) enum WriteError {
     /// There is nothing to lock.
     #[error("the record names no wheel that was released")]
     Empty,
@@ -102,7 +102,7 @@ impl Package {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manager::pip::lock::pylock;
+    use crate::manager::python::lock::pylock;
 
     fn locked(name: &str, version: &str, file: &str) -> Locked {
         Locked {

@@ -9,7 +9,7 @@
 
 /// What an option takes, and what several of it mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(in crate::manager) enum Takes {
     /// Nothing; says yes.
     On,
     /// Nothing; says no to what another option or the default says yes to.
@@ -26,37 +26,37 @@ pub(super) enum Takes {
 
 impl Takes {
     /// Whether a value belongs to it.
-    pub(super) const fn value(self) -> bool {
+    pub(in crate::manager) const fn value(self) -> bool {
         matches!(self, Self::One | Self::Many | Self::Gather)
     }
 }
 
 /// One option.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Definition {
+pub(in crate::manager) struct Definition {
     /// Short form.
-    pub(super) short: Option<char>,
+    pub(in crate::manager) short: Option<char>,
     /// Long names without dashes, the full one first.
-    pub(super) names: &'static [&'static str],
+    pub(in crate::manager) names: &'static [&'static str],
     /// What it takes.
-    pub(super) takes: Takes,
+    pub(in crate::manager) takes: Takes,
     /// Subcommands that know it.
-    pub(super) commands: &'static [&'static str],
+    pub(in crate::manager) commands: &'static [&'static str],
     /// Name of its rule in the profile.
-    pub(super) rule: &'static str,
+    pub(in crate::manager) rule: &'static str,
 }
 
 impl Definition {
     /// The name that v4run uses towards pip.
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::manager) fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
 }
 
 /// Name of the parser that reads what stands before the subcommand.
-pub(super) const MAIN: &str = "";
+pub(in crate::manager) const MAIN: &str = "";
 /// Name of the parser that reads option lines of requirement files.
-pub(super) const FILE: &str = "requirement file";
+pub(in crate::manager) const FILE: &str = "requirement file";
 
 const EVERY: &[&str] = &[
     MAIN,
@@ -101,7 +101,7 @@ use Takes::{Count, Gather, Many, Off, On, One};
 
 /// Every option of every supported pip.
 #[rustfmt::skip]
-pub(super) const OPTIONS: &[Definition] = &[
+pub(in crate::manager) const OPTIONS: &[Definition] = &[
     option(Some('h'), &["help"], On, EVERY, "help"),
     option(Some('V'), &["version"], On, EVERY, "version"),
     option(None, &["debug"], On, EVERY, "debug"),
@@ -217,35 +217,38 @@ pub(super) const OPTIONS: &[Definition] = &[
 
 /// The options of one parser.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grammar {
+pub(in crate::manager) struct Grammar {
     command: &'static str,
 }
 
 impl Grammar {
     /// The grammar of a subcommand, of [`MAIN`] or of [`FILE`].
-    pub(super) const fn of(command: &'static str) -> Self {
+    pub(in crate::manager) const fn of(command: &'static str) -> Self {
         Self { command }
     }
 
     /// Its options.
-    pub(super) fn options(self) -> impl Iterator<Item = &'static Definition> {
+    pub(in crate::manager) fn options(self) -> impl Iterator<Item = &'static Definition> {
         OPTIONS
             .iter()
             .filter(move |option| option.commands.contains(&self.command))
     }
 
     /// The option of that short form.
-    pub(super) fn short(self, letter: char) -> Option<&'static Definition> {
+    pub(in crate::manager) fn short(self, letter: char) -> Option<&'static Definition> {
         self.options().find(|option| option.short == Some(letter))
     }
 
     /// The option of exactly that long name.
-    pub(super) fn long(self, name: &str) -> Option<&'static Definition> {
+    pub(in crate::manager) fn long(self, name: &str) -> Option<&'static Definition> {
         self.options().find(|option| option.names.contains(&name))
     }
 
     /// Every long name that starts like this.
-    pub(super) fn starting(self, start: &str) -> Vec<(&'static str, &'static Definition)> {
+    pub(in crate::manager) fn starting(
+        self,
+        start: &str,
+    ) -> Vec<(&'static str, &'static Definition)> {
         let names = self
             .options()
             .flat_map(|option| option.names.iter().map(move |name| (*name, option)));

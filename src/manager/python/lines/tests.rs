@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::manager::pip::argv::render;
+use crate::manager::python::argv::render;
 
 fn variables(name: &str) -> Option<String> {
     match name {

@@ -16,7 +16,7 @@ use crate::model::python;
 
 /// What a requirement is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::manager) enum Kind {
     /// Something that an index has.
     Named(Named),
     /// A package at an address: its name if stated, the address, marker included in neither.
@@ -31,22 +31,22 @@ pub(super) enum Kind {
 
 /// A requirement that an index can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in crate::manager) struct Named {
     /// Normalized name.
-    pub(super) name: String,
+    pub(in crate::manager) name: String,
     /// Normalized extras.
-    pub(super) extras: Vec<String>,
+    pub(in crate::manager) extras: Vec<String>,
     /// Specifier, without spaces.
-    pub(super) specifier: String,
+    pub(in crate::manager) specifier: String,
     /// The one version that it allows, when it pins one.
-    pub(super) pinned: Option<String>,
+    pub(in crate::manager) pinned: Option<String>,
     /// Marker.
-    pub(super) marker: Option<String>,
+    pub(in crate::manager) marker: Option<String>,
 }
 
 /// The text is no requirement that v4run can read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RequirementError {
+pub(in crate::manager) enum RequirementError {
     /// No name at its start.
     #[error("is no requirement: it names no package")]
     Name,
@@ -77,7 +77,7 @@ const ADDRESSES: &[&str] = &["http", "https", "file", "ftp"];
 const VERSION_CONTROL: &[&str] = &["git", "hg", "svn", "bzr"];
 
 /// Tells a requirement apart. `is_directory` answers for paths as pip would resolve them.
-pub(super) fn parse(
+pub(in crate::manager) fn parse(
     text: &str,
     is_directory: impl Fn(&str) -> bool,
 ) -> Result<Kind, RequirementError> {
@@ -229,7 +229,7 @@ fn is_archive(text: &str) -> bool {
 
 impl Named {
     /// The requirement as pip is shown it.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::manager) fn text(&self) -> String {
         let extras = if self.extras.is_empty() {
             String::new()
         } else {
@@ -246,7 +246,7 @@ impl Named {
 
 /// The spellings of a version that an index may use for what a pin means: PEP 440 compares
 /// releases without regard to zeros at their end.
-pub(super) fn spellings(version: &str) -> Vec<String> {
+pub(in crate::manager) fn spellings(version: &str) -> Vec<String> {
     const LONGEST: usize = 5;
     let Ok(parsed) = Version::from_str(version) else {
         return vec![version.to_owned()];
@@ -267,7 +267,7 @@ pub(super) fn spellings(version: &str) -> Vec<String> {
 }
 
 /// A version in its normal form, or as it is.
-pub(super) fn normal_version(version: &str) -> String {
+pub(in crate::manager) fn normal_version(version: &str) -> String {
     python::normalize_version(version).unwrap_or_else(|| version.to_owned())
 }
 

@@ -9,27 +9,27 @@ use super::options::{Definition, Grammar, MAIN, Takes};
 
 /// An option as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Given {
+pub(in crate::manager) struct Given {
     /// Which.
-    pub(super) option: &'static Definition,
+    pub(in crate::manager) option: &'static Definition,
     /// Its value, when it takes one.
-    pub(super) value: Option<String>,
+    pub(in crate::manager) value: Option<String>,
 }
 
 /// A command line, or an option line of a file, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Line {
+pub(in crate::manager) struct Line {
     /// Options in order.
-    pub(super) given: Vec<Given>,
+    pub(in crate::manager) given: Vec<Given>,
     /// The rest in order.
-    pub(super) words: Vec<String>,
+    pub(in crate::manager) words: Vec<String>,
     /// Whether help was asked for; nothing after that was read.
-    pub(super) help: bool,
+    pub(in crate::manager) help: bool,
 }
 
 /// Why a line cannot be taken apart; pip would refuse it too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Mistake {
+pub(in crate::manager) enum Mistake {
     /// No option of that name.
     #[error("no such option: {0}")]
     Unknown(String),
@@ -45,7 +45,11 @@ pub(super) enum Mistake {
 }
 
 /// Takes a line apart. With `mixed`, options may follow words.
-pub(super) fn parse(arguments: &[String], grammar: Grammar, mixed: bool) -> Result<Line, Mistake> {
+pub(in crate::manager) fn parse(
+    arguments: &[String],
+    grammar: Grammar,
+    mixed: bool,
+) -> Result<Line, Mistake> {
     let mut line = Line::default();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -132,18 +136,18 @@ fn find(grammar: Grammar, name: &str) -> Result<&'static Definition, Mistake> {
 
 /// What stands before the subcommand, the subcommand, and what its own parser will read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Split {
+pub(in crate::manager) struct Split {
     /// Options before the subcommand; its parser reads them again.
-    pub(super) general: Line,
+    pub(in crate::manager) general: Line,
     /// The subcommand as typed.
-    pub(super) command: Option<String>,
+    pub(in crate::manager) command: Option<String>,
     /// Everything but the subcommand.
-    pub(super) arguments: Vec<String>,
+    pub(in crate::manager) arguments: Vec<String>,
 }
 
 /// Splits a whole command line. Like pip it takes away the first word that *is* the subcommand's
 /// name, even where that word is the value of an option.
-pub(super) fn split(arguments: &[String]) -> Result<Split, Mistake> {
+pub(in crate::manager) fn split(arguments: &[String]) -> Result<Split, Mistake> {
     let general = parse(arguments, Grammar::of(MAIN), false)?;
     let command = general.words.first().cloned();
     let mut rest = arguments.to_vec();
@@ -161,7 +165,7 @@ pub(super) fn split(arguments: &[String]) -> Result<Split, Mistake> {
 }
 
 /// An option in the one form that pip cannot read differently.
-pub(super) fn render(option: &Definition, value: Option<&str>) -> String {
+pub(in crate::manager) fn render(option: &Definition, value: Option<&str>) -> String {
     match (option.takes, value) {
         (Takes::One | Takes::Many | Takes::Gather, Some(value)) => {
             format!("--{}={value}", option.name())
@@ -176,7 +180,7 @@ pub(super) fn render(option: &Definition, value: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manager::pip::options::FILE;
+    use crate::manager::python::options::FILE;
     use proptest::prelude::*;
 
     fn words(text: &str) -> Vec<String> {

@@ -15,7 +15,7 @@ const LONGEST: usize = 10_000;
 
 /// Why a group cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GroupError {
+pub(in crate::manager) enum GroupError {
     /// The file is no TOML of this form.
     #[error("cannot be read: {0}")]
     Form(String),
@@ -51,7 +51,7 @@ struct Include {
 }
 
 /// The requirements of a group.
-pub(super) fn requirements(text: &str, group: &str) -> Result<Vec<String>, GroupError> {
+pub(in crate::manager) fn requirements(text: &str, group: &str) -> Result<Vec<String>, GroupError> {
     let document: Document =
         toml::from_str(text).map_err(|error| GroupError::Form(error.message().to_owned()))?;
     let mut groups: BTreeMap<String, Vec<Item>> = BTreeMap::new();

@@ -35,29 +35,29 @@ const VARIABLES: &[&str] = &[
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(in crate::manager) struct Found {
     /// The interpreter's ELF, links resolved.
-    pub(super) interpreter: PathBuf,
+    pub(in crate::manager) interpreter: PathBuf,
     /// The environment's own name for it, absolute.
-    pub(super) executable: PathBuf,
+    pub(in crate::manager) executable: PathBuf,
     /// The console script, if pip was named by one.
-    pub(super) script: Option<PathBuf>,
+    pub(in crate::manager) script: Option<PathBuf>,
 }
 
 /// Where to look.
 #[derive(Debug)]
-pub(super) struct Search<'a> {
+pub(in crate::manager) struct Search<'a> {
     /// The word of the command line: a name or a path.
-    pub(super) word: &'a OsStr,
-    pub(super) directory: &'a Path,
-    pub(super) environment: &'a BTreeMap<OsString, OsString>,
-    pub(super) home: Option<&'a Path>,
-    pub(super) pinned: Option<&'a Path>,
+    pub(in crate::manager) word: &'a OsStr,
+    pub(in crate::manager) directory: &'a Path,
+    pub(in crate::manager) environment: &'a BTreeMap<OsString, OsString>,
+    pub(in crate::manager) home: Option<&'a Path>,
+    pub(in crate::manager) pinned: Option<&'a Path>,
 }
 
 impl Search<'_> {
     /// Finds the interpreter.
-    pub(super) fn run(&self) -> Result<Found, Finding> {
+    pub(in crate::manager) fn run(&self) -> Result<Found, Finding> {
         let mut looked = Vec::new();
         let word = Path::new(self.word);
         let found = match self.pinned {
@@ -239,7 +239,7 @@ impl Search<'_> {
 /// Root of the project that a directory lies in: the outermost one under version control, else the
 /// directory itself. Not the nearest: a checkout can bring the mark of another system in a folder of
 /// its own. The user's home directory, and what holds it, is no project.
-pub(super) fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+pub(in crate::manager) fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
     let own = |path: &Path| path.parent().is_none() || home.is_some_and(|h| h.starts_with(path));
     let marked = |path: &&Path| ROOTS.iter().any(|name| path.join(name).exists());
     let outermost = directory
@@ -252,12 +252,12 @@ pub(super) fn root(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Whether a file is named like an interpreter.
-pub(super) fn is_python(path: &Path) -> bool {
+pub(in crate::manager) fn is_python(path: &Path) -> bool {
     named(path, "python")
 }
 
 /// Whether a file is named like pip's console script.
-pub(super) fn is_pip(path: &Path) -> bool {
+pub(in crate::manager) fn is_pip(path: &Path) -> bool {
     named(path, "pip")
 }
 
@@ -288,7 +288,7 @@ fn copied_from(executable: &Path) -> Option<PathBuf> {
 }
 
 /// Absolute, `.` and `..` resolved by name, links left as they are: the text that goes into scripts.
-pub(super) fn absolute(path: &Path) -> PathBuf {
+pub(in crate::manager) fn absolute(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -25,53 +25,53 @@ const RECORD: u64 = 64 << 20;
 
 /// One line of a list of installed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::manager) struct Entry {
     /// Absolute path, resolved by name.
-    pub(super) path: PathBuf,
+    pub(in crate::manager) path: PathBuf,
     /// Its digest, where the list gives one that v4run computes.
-    pub(super) digest: Option<Digest>,
+    pub(in crate::manager) digest: Option<Digest>,
     /// Its size, where the list gives one.
-    pub(super) size: Option<u64>,
+    pub(in crate::manager) size: Option<u64>,
 }
 
 /// What `direct_url.json` says of a distribution that did not come from an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Direct {
+pub(in crate::manager) struct Direct {
     /// Where it came from.
     #[serde(default)]
-    pub(super) url: String,
+    pub(in crate::manager) url: String,
     /// Set for a directory.
-    pub(super) dir_info: Option<serde_json::Value>,
+    pub(in crate::manager) dir_info: Option<serde_json::Value>,
 }
 
 /// An installed distribution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Distribution {
+pub(in crate::manager) struct Distribution {
     /// Package directory that it lies in.
-    pub(super) place: PathBuf,
+    pub(in crate::manager) place: PathBuf,
     /// Name of its metadata directory.
-    pub(super) folder: String,
+    pub(in crate::manager) folder: String,
     /// Normalized name.
-    pub(super) name: String,
+    pub(in crate::manager) name: String,
     /// Normalized version, as stated where it has no normalized form.
-    pub(super) version: String,
+    pub(in crate::manager) version: String,
     /// Who installed it.
-    pub(super) installer: Option<String>,
+    pub(in crate::manager) installer: Option<String>,
     /// Whether it was asked for by name.
-    pub(super) requested: bool,
+    pub(in crate::manager) requested: bool,
     /// Where it came from, if not from an index.
-    pub(super) direct: Option<Direct>,
+    pub(in crate::manager) direct: Option<Direct>,
     /// `Requires-Dist` lines.
-    pub(super) requires: Vec<String>,
+    pub(in crate::manager) requires: Vec<String>,
     /// Its files; `None` where it keeps no list of them.
-    pub(super) files: Option<Vec<Entry>>,
+    pub(in crate::manager) files: Option<Vec<Entry>>,
     /// Tells this metadata from one that takes its place later.
-    pub(super) identity: String,
+    pub(in crate::manager) identity: String,
 }
 
 /// Reads the distributions of a package directory, in order of their folders. `files` says whether
 /// their lists of files are read too. The second part names folders that cannot be read.
-pub(super) fn read(place: &Path, files: bool) -> (Vec<Distribution>, Vec<String>) {
+pub(in crate::manager) fn read(place: &Path, files: bool) -> (Vec<Distribution>, Vec<String>) {
     let mut found = Vec::new();
     let mut broken = Vec::new();
     let Ok(entries) = std::fs::read_dir(place) else {
@@ -210,7 +210,7 @@ fn joined(place: &Path, path: &Path) -> PathBuf {
 
 /// Names that a `Requires-Dist` line makes a distribution need, unless it is for an extra that was
 /// not asked for. Other conditions are not weighed: what is not installed makes no edge.
-pub(super) fn needed(line: &str, extras: &BTreeSet<String>) -> Option<String> {
+pub(in crate::manager) fn needed(line: &str, extras: &BTreeSet<String>) -> Option<String> {
     let (requirement, marker) = line.split_once(';').unwrap_or((line, ""));
     let end = requirement
         .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))

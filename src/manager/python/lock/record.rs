@@ -13,7 +13,7 @@ use crate::model::{Event, InstalledPackage, Released, python};
 
 /// Why a record gives no lock.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::manager::pip) enum LockRecordError {
+pub(in crate::manager) enum LockRecordError {
     /// Packages that the run found installed.
     #[error(
         "{0} is needed and was installed before the run, so that its wheel was not seen; lock from an \
@@ -30,7 +30,7 @@ pub(in crate::manager::pip) enum LockRecordError {
 
 /// The text of `pylock.toml` for what a run installed; for a run that installs nothing (`download`),
 /// for what it fetched.
-pub(in crate::manager::pip) fn from_events(events: &[Event]) -> Result<String, LockRecordError> {
+pub(in crate::manager) fn from_events(events: &[Event]) -> Result<String, LockRecordError> {
     let mut installed: Option<Vec<&InstalledPackage>> = None;
     let mut released = Vec::new();
     for event in events {

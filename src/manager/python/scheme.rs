@@ -1,0 +1,56 @@
+//! An install scheme: where the parts of a wheel go.
+//!
+//! Worked out by a driver before the start; layout, rules and the look afterwards are made from it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files that the interpreter looks for beside its program before it knows where its library is.
+pub(in crate::manager) const LANDMARKS: [&str; 2] = ["pyvenv.cfg", "pybuilddir.txt"];
+
+/// An install scheme: where the parts of a wheel go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::manager) struct Install {
+    /// What all of it lies below.
+    pub(in crate::manager) base: PathBuf,
+    /// Package directories, pure ones first.
+    pub(in crate::manager) packages: Vec<PathBuf>,
+    /// Scripts.
+    pub(in crate::manager) scripts: PathBuf,
+    /// Headers.
+    pub(in crate::manager) headers: PathBuf,
+    /// Other data.
+    pub(in crate::manager) data: PathBuf,
+}
+
+impl Install {
+    /// The scheme by the words of the wheel format.
+    pub(in crate::manager) fn by_word(&self) -> BTreeMap<String, String> {
+        let pure = self.packages.first();
+        let native = self.packages.last();
+        let all = [
+            ("purelib", pure),
+            ("platlib", native),
+            ("scripts", Some(&self.scripts)),
+            ("headers", Some(&self.headers)),
+            ("data", Some(&self.data)),
+        ];
+        let relative = all.into_iter().filter_map(|(word, path)| {
+            let path = path?.strip_prefix(&self.base).ok()?;
+            Some((word.to_owned(), path.to_str()?.to_owned()))
+        });
+        relative.collect()
+    }
+
+    /// The same below another root directory.
+    pub(in crate::manager) fn moved(self, root: &Path) -> Self {
+        let below = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
+        Self {
+            base: root.to_path_buf(),
+            packages: self.packages.into_iter().map(below).collect(),
+            scripts: below(self.scripts),
+            headers: below(self.headers),
+            data: below(self.data),
+        }
+    }
+}
