@@ -41,6 +41,9 @@ impl Pipeline {
         headers: HeaderMap,
     ) -> Result<Answer, Finding> {
         let promise = self.expectations.promise(url, named)?;
+        self.confirm(&promise, url).await?;
+        // The index may have said more.
+        let promise = self.expectations.promise(url, named)?;
         let stored = self
             .blobs
             .find(&promise.integrities)

@@ -15,6 +15,7 @@
 mod answer;
 mod artifact;
 mod authority;
+mod confirm;
 mod events;
 mod expect;
 mod gzip;
