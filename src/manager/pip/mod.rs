@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 
 use super::python::{
     argv, asked, find, gather, groups, index, inspect, links, lock, netrc, network, options,
-    project, requirement, scheme, settings, target, trust,
+    project, scheme, settings, stated, target, trust,
 };
 use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
 use crate::model::{Code, Event, Finding};

@@ -133,13 +133,7 @@ impl Scene<'_> {
         };
         let scheme = if let Some(target) = destination.target.as_ref().map(absolute) {
             option("target", &target);
-            Install {
-                packages: vec![target.clone()],
-                scripts: target.join("bin"),
-                headers: target.join("include"),
-                data: target.clone(),
-                base: target,
-            }
+            Install::flat(target)
         } else {
             let mut scheme = match destination.prefix.as_ref().map(absolute) {
                 Some(prefix) => {
@@ -176,29 +170,11 @@ impl Scene<'_> {
                 ..self.below(&target.user.base)
             };
         }
-        Install {
-            packages: target.site_packages.clone(),
-            scripts: target.scripts.clone(),
-            ..self.below(&target.data)
-        }
+        Install::of(target)
     }
 
-    /// The ordinary scheme below a directory.
     fn below(&self, base: &Path) -> Install {
-        let (major, minor) = self.target.python_version;
-        let folder = format!("python{major}.{minor}");
-        let headers = if self.target.is_virtual() && base == self.target.prefix {
-            base.join("include/site").join(&folder)
-        } else {
-            base.join("include").join(&folder)
-        };
-        Install {
-            packages: vec![base.join("lib").join(&folder).join("site-packages")],
-            scripts: base.join("bin"),
-            headers,
-            data: base.to_path_buf(),
-            base: base.to_path_buf(),
-        }
+        Install::below(self.target, base)
     }
 
     fn grant(&self, places: &mut Places, scheme: Install) {

@@ -24,5 +24,6 @@ pub(super) mod report;
 pub(super) mod requirement;
 pub(super) mod scheme;
 pub(super) mod settings;
+pub(super) mod stated;
 pub(super) mod target;
 pub(super) mod trust;

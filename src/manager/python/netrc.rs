@@ -4,6 +4,11 @@
 //! sees the file. Macro definitions are passed over, a file of another form gives no logins.
 //! Form: <https://docs.python.org/3/library/netrc.html>.
 
+use crate::manager::{Request, read};
+
+/// Files with logins are short.
+const LIMIT: u64 = 1 << 20;
+
 /// One login.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::manager) struct Login {
@@ -13,6 +18,16 @@ pub(in crate::manager) struct Login {
     pub(in crate::manager) user: String,
     /// Password.
     pub(in crate::manager) password: String,
+}
+
+/// The logins of the user's own file, or of the one that `NETRC` names.
+pub(in crate::manager) fn of(request: &Request<'_>) -> Vec<Login> {
+    let named = request.environment.get(std::ffi::OsStr::new("NETRC"));
+    let own = || request.home.as_ref().map(|home| home.join(".netrc"));
+    let path = named.map(|path| request.directory.join(path)).or_else(own);
+    let bytes = path.and_then(|path| read::file(&path, LIMIT).ok().flatten());
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.and_then(|text| parse(&text)).unwrap_or_default()
 }
 
 /// Reads a file. `None` when it is not of this form.

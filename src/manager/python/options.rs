@@ -218,18 +218,36 @@ pub(in crate::manager) const OPTIONS: &[Definition] = &[
 /// The options of one parser.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manager) struct Grammar {
+    table: &'static [Definition],
     command: &'static str,
+    abbreviates: bool,
 }
 
 impl Grammar {
     /// The grammar of a subcommand, of [`MAIN`] or of [`FILE`].
     pub(in crate::manager) const fn of(command: &'static str) -> Self {
-        Self { command }
+        Self {
+            table: OPTIONS,
+            command,
+            abbreviates: true,
+        }
+    }
+
+    /// The grammar of a subcommand of another manager, whose parser takes full names only.
+    pub(in crate::manager) const fn exact(
+        table: &'static [Definition],
+        command: &'static str,
+    ) -> Self {
+        Self {
+            table,
+            command,
+            abbreviates: false,
+        }
     }
 
     /// Its options.
     pub(in crate::manager) fn options(self) -> impl Iterator<Item = &'static Definition> {
-        OPTIONS
+        self.table
             .iter()
             .filter(move |option| option.commands.contains(&self.command))
     }
@@ -252,7 +270,9 @@ impl Grammar {
         let names = self
             .options()
             .flat_map(|option| option.names.iter().map(move |name| (*name, option)));
-        names.filter(|(name, _)| name.starts_with(start)).collect()
+        names
+            .filter(|(name, _)| self.abbreviates && name.starts_with(start))
+            .collect()
     }
 }
 

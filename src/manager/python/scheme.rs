@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::target::Target;
+
 /// Files that the interpreter looks for beside its program before it knows where its library is.
 pub(in crate::manager) const LANDMARKS: [&str; 2] = ["pyvenv.cfg", "pybuilddir.txt"];
 
@@ -24,6 +26,44 @@ pub(in crate::manager) struct Install {
 }
 
 impl Install {
+    /// The environment's own.
+    pub(in crate::manager) fn of(target: &Target) -> Self {
+        Self {
+            packages: target.site_packages.clone(),
+            scripts: target.scripts.clone(),
+            ..Self::below(target, &target.data)
+        }
+    }
+
+    /// The ordinary one below a directory.
+    pub(in crate::manager) fn below(target: &Target, base: &Path) -> Self {
+        let (major, minor) = target.python_version;
+        let folder = format!("python{major}.{minor}");
+        let headers = if target.is_virtual() && base == target.prefix {
+            base.join("include/site").join(&folder)
+        } else {
+            base.join("include").join(&folder)
+        };
+        Self {
+            packages: vec![base.join("lib").join(&folder).join("site-packages")],
+            scripts: base.join("bin"),
+            headers,
+            data: base.to_path_buf(),
+            base: base.to_path_buf(),
+        }
+    }
+
+    /// Packages in a directory of their own (`--target`).
+    pub(in crate::manager) fn flat(directory: PathBuf) -> Self {
+        Self {
+            packages: vec![directory.clone()],
+            scripts: directory.join("bin"),
+            headers: directory.join("include"),
+            data: directory.clone(),
+            base: directory,
+        }
+    }
+
     /// The scheme by the words of the wheel format.
     pub(in crate::manager) fn by_word(&self) -> BTreeMap<String, String> {
         let pure = self.packages.first();

@@ -1,16 +1,14 @@
-//! What the checked options state: digests for the proxy, places for the plan.
+//! What requirements promise: digests for the proxy.
+//!
+//! Made once from everything that was gathered, after it was judged.
 
-use std::path::PathBuf;
-
-use crate::manager::pip::checked::Destination;
-use crate::manager::pip::gather::Gathered;
-use crate::manager::pip::requirement::spellings;
-use crate::manager::pip::settings::Judged;
+use super::gather::Gathered;
+use super::requirement::spellings;
 use crate::model::{Anchor, Digest, Expected, Integrity};
 
 /// The statements that requirements make. Several lines for one version are alternatives, because
 /// their markers may choose one of them; a constraint is a statement of its own.
-pub(super) fn stated(gathered: &Gathered) -> Vec<Expected> {
+pub(in crate::manager) fn stated(gathered: &Gathered) -> Vec<Expected> {
     type Line<'a> = (&'a str, String, bool);
     let mut lines: Vec<(Line<'_>, Vec<Digest>, String)> = Vec::new();
     for one in gathered
@@ -48,34 +46,4 @@ pub(super) fn stated(gathered: &Gathered) -> Vec<Expected> {
         }));
     }
     expected
-}
-
-pub(super) fn destination(judged: &Judged) -> Destination {
-    let path = |rule: &str| {
-        judged
-            .last(rule)
-            .map(|setting| PathBuf::from(setting.text()))
-    };
-    let user = judged
-        .taken
-        .iter()
-        .rev()
-        .find(|one| matches!(one.option.rule, "user" | "no-user"));
-    Destination {
-        target: path("target"),
-        prefix: path("prefix"),
-        root: path("root"),
-        user: user.map(|setting| setting.option.rule == "user"),
-        paths: judged
-            .all("path")
-            .map(|setting| PathBuf::from(setting.text()))
-            .collect(),
-        download: path("dest"),
-        wheels: path("wheel-dir"),
-        report: path("report"),
-        log: path("log"),
-        upgrade: false,
-        dry_run: false,
-        break_system_packages: judged.last("break-system-packages").is_some(),
-    }
 }

@@ -109,8 +109,35 @@ pub(in crate::manager) struct Target {
 type Settings = BTreeMap<String, String>;
 
 impl Target {
-    /// Looks at the environment of an interpreter.
+    /// Looks at the environment of an interpreter, and for its pip.
     pub(in crate::manager) fn of(
+        found: &Found,
+        environment: &BTreeMap<OsString, OsString>,
+        home: Option<&Path>,
+    ) -> Result<Self, Finding> {
+        let target = Self::bare(found, environment, home)?;
+        let shown = target.executable.display().to_string();
+        let pip = target
+            .search
+            .iter()
+            .map(|place| place.join("pip"))
+            .find(|pip| pip.join("__init__.py").is_file())
+            .ok_or_else(|| no_pip(&shown, &target.prefix))?;
+        if let Some(why) = place::open_to_others(&pip) {
+            let message = format!("`{}` {why}", pip.display());
+            return Err(Finding::new(Code::ManagerNotFound, shown, message));
+        }
+        let script = found.script.clone();
+        Ok(Self {
+            program: script.unwrap_or_else(|| pip.join("__main__.py")),
+            pip_version: package_version(&pip).unwrap_or_default(),
+            pip: pip.canonicalize().unwrap_or(pip),
+            ..target
+        })
+    }
+
+    /// Looks at the environment of an interpreter; which pip it has is left open.
+    pub(in crate::manager) fn bare(
         found: &Found,
         environment: &BTreeMap<OsString, OsString>,
         home: Option<&Path>,
@@ -161,15 +188,6 @@ impl Target {
                 (places, local)
             }
         };
-        let pip = search
-            .iter()
-            .map(|place| place.join("pip"))
-            .find(|pip| pip.join("__init__.py").is_file())
-            .ok_or_else(|| no_pip(&shown, &prefix))?;
-        if let Some(why) = place::open_to_others(&pip) {
-            return Err(missing(format!("`{}` {why}", pip.display())));
-        }
-        let pip_version = package_version(&pip).unwrap_or_default();
         let stated = ["version_info", "version"]
             .iter()
             .find_map(|key| settings.as_ref()?.get(*key));
@@ -180,10 +198,6 @@ impl Target {
             needs,
             interpreter: found.interpreter.clone(),
             executable: found.executable.clone(),
-            program: found
-                .script
-                .clone()
-                .unwrap_or_else(|| pip.join("__main__.py")),
             python: stated.map_or_else(
                 || version_of_folder(&base).unwrap_or(format!("{}.{}", version.0, version.1)),
                 |text| short(text),
@@ -195,12 +209,11 @@ impl Target {
             search,
             scripts: data.join("bin"),
             data,
-            pip: pip.canonicalize().unwrap_or(pip),
-            pip_version,
             site_config: Some(prefix.join("pip.conf")).filter(|path| path.is_file()),
             prefix,
             base_prefix: base,
             user,
+            ..Self::default()
         })
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::settings::Judged;
+use super::settings::Setting;
 use crate::manager::{Request, read};
 use crate::model::{Code, Finding, Secret};
 
@@ -29,8 +29,12 @@ pub(in crate::manager) struct Trust {
 }
 
 impl Trust {
-    /// Reads options and variables.
-    pub(in crate::manager) fn read(judged: &Judged, request: &Request<'_>) -> Self {
+    /// Reads what the options of certificates and proxy say, and variables.
+    pub(in crate::manager) fn read(
+        named: Option<&Setting>,
+        out: Option<&Setting>,
+        request: &Request<'_>,
+    ) -> Self {
         let mut trust = Self::default();
         let variable = |name: &str| {
             let value = request
@@ -40,9 +44,7 @@ impl Trust {
             value.filter(|value| !value.is_empty())
         };
         let mut seen = BTreeSet::new();
-        let named = judged
-            .last("cert")
-            .map(|setting| (setting.place.as_str(), setting.text()));
+        let named = named.map(|setting| (setting.place.as_str(), setting.text()));
         let variables = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
         let variables = variables
             .iter()
@@ -56,7 +58,7 @@ impl Trust {
                 trust.bundle(&path, place);
             }
         }
-        let out = judged.last("proxy").map(|setting| setting.text());
+        let out = out.map(Setting::text);
         trust.no_proxy = match out {
             // pip's own option knows no exceptions.
             Some(_) => String::new(),
