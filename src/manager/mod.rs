@@ -23,6 +23,7 @@ mod place;
 mod python;
 mod read;
 mod rules;
+pub mod uv;
 mod version;
 
 /// Where and as what a manager was called, before anything was read.
@@ -249,7 +250,7 @@ pub trait Manager: std::fmt::Debug + Sync {
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.
-pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip];
+pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip, &uv::Uv];
 
 /// The manager of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Manager> {
