@@ -174,7 +174,13 @@ impl Plan<'_> {
             );
         }
         if let Some(environment) = &self.environment {
-            set("UV_PROJECT_ENVIRONMENT", environment);
+            let active = self.wants.judged.last("active").is_some();
+            let name = if active {
+                "VIRTUAL_ENV"
+            } else {
+                "UV_PROJECT_ENVIRONMENT"
+            };
+            set(name, environment);
         }
         environment
     }

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn options_stand_before_and_after_the_subcommand() {
-        let line = read_line("-q pip --offline install -U a --target=t b", &[]).unwrap();
+        let line = read_line("-q pip --offline install --exact a --target=t b", &[]).unwrap();
         assert_eq!(line.command, Command::Install);
         assert_eq!(line.words, ["a", "b"]);
         let rules: Vec<&str> = line.settings.iter().map(|one| one.option.rule).collect();

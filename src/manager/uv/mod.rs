@@ -8,6 +8,9 @@
 //!
 //! <https://docs.astral.sh/uv/>.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
 use crate::manager::python::{inspect, lock};
 use crate::model::{Code, Event, Finding};
@@ -34,6 +37,10 @@ pub struct Uv;
 impl Manager for Uv {
     fn name(&self) -> &'static str {
         "uv"
+    }
+
+    fn answers_to(&self, word: &OsStr) -> bool {
+        Path::new(word).file_name() == Some(OsStr::new("uv"))
     }
 
     fn reach(&self, call: &Call<'_>) -> Reach {

@@ -391,7 +391,9 @@ impl Plan<'_> {
             let own = project.join("pyproject.toml");
             std::os::unix::fs::symlink(own, place.join("pyproject.toml")).map_err(failed)?;
             let lock = super::lockfile::path(project);
-            if lock.is_file() {
+            // To upgrade all is to resolve without the former lock.
+            let anew = self.wants.judged.last("upgrade-all").is_some();
+            if lock.is_file() && !anew {
                 std::fs::copy(&lock, place.join("uv.lock")).map_err(failed)?;
             }
         }
