@@ -129,12 +129,14 @@ pub(super) struct Plan<'a> {
 
 impl Plan<'_> {
     fn write(mut self) -> Result<Prepared, Refusal> {
-        let install = self.install();
+        let changed = self.changed();
         let mut writes = Writes::default();
         let mut protected = Vec::new();
-        if let (Some(install), Some(target)) = (&install, &self.target) {
+        if let (Some(install), Some(target)) = (&changed, &self.target) {
             self.grant(install, target, &mut writes, &mut protected);
         }
+        // A rehearsal takes the environment's lock too, and installs nothing.
+        let install = changed.filter(|_| !self.is_rehearsal());
         self.write_files()?;
         let (rules, runtime_roots) = self.grounds(&writes).rules();
         let queries = self.target.iter().map(|target| {
@@ -182,8 +184,8 @@ impl Plan<'_> {
         })
     }
 
-    /// Where packages go, if anything is changed.
-    fn install(&self) -> Option<Install> {
+    /// Where packages go, if the command is one that changes an environment.
+    fn changed(&self) -> Option<Install> {
         let target = self.target.as_ref()?;
         let changes = matches!(
             self.line.command,
@@ -193,7 +195,7 @@ impl Plan<'_> {
                 | Command::Sync
                 | Command::Venv
         );
-        if !changes || self.is_rehearsal() {
+        if !changes {
             return None;
         }
         let judged = &self.wants.judged;
