@@ -223,21 +223,19 @@ impl Config {
     }
 
     fn index(&mut self, key: &str, item: &DeValue<'_>, place: String, origin: Origin) {
-        let (name, url, default) = match item {
-            DeValue::String(url) => (None, url.to_string(), key != "extra-index-url"),
-            DeValue::Table(entry) => {
-                let default = value(entry, "default");
-                let default = default.is_some_and(|(_, value)| scalar(value) == "true");
-                let name = text(entry, "name").map(str::to_owned);
-                if text(entry, "format").is_some_and(|format| format != "simple") {
-                    let message = "names a page of links, which states no digests of its own";
-                    self.findings
-                        .push(Finding::new(Code::ConfigRefused, &place, message));
-                }
-                let url = text(entry, "url").unwrap_or_default().to_owned();
-                (name, url, default)
+        let (name, url, default) = if let DeValue::Table(entry) = item {
+            let default = value(entry, "default");
+            let default = default.is_some_and(|(_, value)| scalar(value) == "true");
+            if text(entry, "format").is_some_and(|format| format != "simple") {
+                let message = "names a page of links, which states no digests of its own";
+                self.findings
+                    .push(Finding::new(Code::ConfigRefused, &place, message));
             }
-            _ => (None, String::new(), false),
+            let name = text(entry, "name").map(str::to_owned);
+            let url = text(entry, "url").unwrap_or_default().to_owned();
+            (name, url, default)
+        } else {
+            (None, scalar(item), key != "extra-index-url")
         };
         self.indexes.push(StatedIndex {
             name,

@@ -112,22 +112,26 @@ pub(super) fn items<'a, 'b>(
     position: usize,
     value: &'a DeValue<'b>,
 ) -> Vec<(usize, &'a DeValue<'b>)> {
-    match value {
-        DeValue::Array(items) => items
-            .iter()
-            .map(|item: &Spanned<DeValue<'b>>| (item.span().start, item.get_ref()))
-            .collect(),
-        other => vec![(position, other)],
-    }
+    let DeValue::Array(items) = value else {
+        return vec![(position, value)];
+    };
+    let items = items.iter();
+    items
+        .map(|item: &Spanned<DeValue<'b>>| (item.span().start, item.get_ref()))
+        .collect()
 }
 
 /// A scalar as it would be written, for comparing with what is harmless.
 pub(super) fn scalar(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Boolean(yes) => yes.to_string(),
-        DeValue::Array(items) if items.is_empty() => "[]".to_owned(),
-        DeValue::Table(items) if items.is_empty() => "{}".to_owned(),
-        _ => String::new(),
+    if let DeValue::String(text) = value {
+        text.to_string()
+    } else if let DeValue::Boolean(yes) = value {
+        yes.to_string()
+    } else if matches!(value, DeValue::Array(items) if items.is_empty()) {
+        "[]".to_owned()
+    } else if matches!(value, DeValue::Table(items) if items.is_empty()) {
+        "{}".to_owned()
+    } else {
+        String::new()
     }
 }

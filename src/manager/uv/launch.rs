@@ -86,10 +86,12 @@ impl Plan<'_> {
         let checked = judged.last("locked").is_some();
         if checked || (command == Command::Sync && judged.last("frozen").is_none()) {
             // A lock that is not current is not rewritten in passing.
-            say(match command {
-                Command::Lock => "--check".to_owned(),
-                _ => "--locked".to_owned(),
-            });
+            let word = if command == Command::Lock {
+                "--check"
+            } else {
+                "--locked"
+            };
+            say(word.to_owned());
         }
         for setting in judged.all("path") {
             say(argv::render(setting.option, setting.value.as_deref()));

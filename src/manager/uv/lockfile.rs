@@ -78,9 +78,10 @@ impl Checked {
             Some((kind, from)) => (kind.get_ref().as_ref(), from.get_ref()),
             None => return Err(entry("has an entry without source")),
         };
-        let from = match from {
-            DeValue::String(from) => from.as_ref(),
-            _ => "",
+        let from = if let DeValue::String(from) = from {
+            from.as_ref()
+        } else {
+            ""
         };
         match (kind, from) {
             ("registry", index) => {
