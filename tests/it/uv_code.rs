@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::canaries::hostile;
 use crate::python::wheel::Wheel;
 use crate::registry::Registry;
 use crate::uv::{Uv, plant};
@@ -129,4 +130,42 @@ fn an_interpreter_of_the_project_is_not_started() {
     // Positive control: bare uv starts it.
     uv.bare(&arguments).run();
     assert!(ran.exists());
+}
+
+/// Runs a hostile program in uv's place; it is started for the question and no further.
+#[track_caller]
+fn asked(scenario: &str, expected: &[(&str, &str)]) {
+    let registry = Registry::start();
+    let uv = Uv::new(&registry);
+    let folder = uv.python.project.outside(scenario);
+    fs::create_dir(&folder).unwrap();
+    let program = folder.join("uv");
+    fs::copy(hostile(), &program).unwrap();
+    let words = [program.as_os_str(), "pip".as_ref(), "list".as_ref()];
+    let run = uv.python.project.v4run(&words);
+    let run = run.env("VIRTUAL_ENV", uv.python.environment()).run();
+    assert_ne!(run.code(), 0, "{}", run.told());
+    for (what, outcome) in expected {
+        run.says(&format!("hostile: {what} {outcome}\n"));
+    }
+    run.says("refused: ");
+}
+
+#[test]
+fn the_planned_child_is_one_and_starts_the_planned_program_only() {
+    let refused = "errno 13";
+    // The child is used up by a program that the plan does not name.
+    asked("shell", &[("shell", refused), ("after", refused)]);
+    // It is not for the process itself, there is no network, and neither the child nor another
+    // process can start anything else. That the interpreter starts is the control.
+    asked(
+        "python",
+        &[
+            ("replaced", refused),
+            ("connected", refused),
+            ("python", "fired"),
+            ("grandchild", refused),
+            ("again", refused),
+        ],
+    );
 }
