@@ -46,7 +46,8 @@ fn ask(own: &Path) -> ExitCode {
             Ok(()) => "fired".to_owned(),
             Err(error) => format!("errno {}", error.raw_os_error().unwrap_or_default()),
         };
-        writeln!(std::io::stderr(), "hostile: {what} {outcome}").unwrap();
+        let mut told = std::io::stderr().lock();
+        writeln!(told, "hostile: {what} {outcome}").unwrap();
     };
     let start = |program: &OsStr, arguments: &[&str]| {
         let status = Command::new(program).args(arguments).status();

@@ -165,3 +165,23 @@ fn sources_that_are_no_index_are_refused() {
         }
     }
 }
+
+#[test]
+fn an_environment_that_leads_out_of_the_project_is_refused() {
+    let registry = Registry::start();
+    plant(&registry);
+    let uv = Uv::new(&registry);
+    uv.locked(&["leaf"]);
+    let outside = uv.python.project.outside("elsewhere");
+    fs::create_dir(&outside).unwrap();
+    let environment = uv.python.project.path(".venv");
+    std::os::unix::fs::symlink(&outside, &environment).unwrap();
+    let interpreter = python(&uv);
+    let arguments = ["sync", "--frozen", "--python", &interpreter];
+    let run = uv.v4run(&arguments).run();
+    run.refuses(126, "config-refused", "4.18");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    // Positive control: bare uv makes the environment there.
+    uv.bare(&arguments).run().succeeds();
+    assert_ne!(fs::read_dir(&outside).unwrap().count(), 0);
+}

@@ -213,7 +213,7 @@ mod tests {
         let name = |text: &str| named(text, root).map(|word| word.into_string().unwrap());
         let path = |text: &str| Some(root.join(text).display().to_string());
         assert_eq!(name("env"), path("env/bin/python"));
-        assert_eq!(name("./bin/python3"), path("bin/python3"));
+        assert_eq!(name("./bin/python3"), path("./bin/python3"));
         assert_eq!(name("3.12").as_deref(), Some("python3.12"));
         assert_eq!(name("python3.9").as_deref(), Some("python3.9"));
         assert_eq!(name("python").as_deref(), Some("python"));

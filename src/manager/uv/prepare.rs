@@ -12,6 +12,7 @@ use super::launch::CERTIFICATES;
 use super::line::{self, Command, Line, variable};
 use super::query::Question;
 use super::wants::{self, Wants};
+use crate::manager::python::find::absolute;
 use crate::manager::python::network::{layout, pins, repositories};
 use crate::manager::python::scheme::{Install, LANDMARKS};
 use crate::manager::python::target::Target;
@@ -133,6 +134,7 @@ impl Plan<'_> {
         let mut writes = Writes::default();
         let mut protected = Vec::new();
         if let (Some(install), Some(target)) = (&changed, &self.target) {
+            self.stays(&install.base)?;
             self.grant(install, target, &mut writes, &mut protected);
         }
         // A rehearsal takes the environment's lock too, and installs nothing.
@@ -224,9 +226,9 @@ impl Plan<'_> {
     ) {
         let why = "the environment that is installed into";
         let base = &install.base;
-        let system = !target.is_virtual() && *base == target.data;
+        let own = !target.is_virtual() && *base == target.data;
         let directories = &mut writes.directories;
-        if system {
+        if own || !self.is_whole(base, target) {
             let packages = install.packages.iter().cloned();
             let parts = PARTS.iter().map(|part| base.join(part));
             let there = packages.chain(parts).filter(|path| path.is_dir());
@@ -239,9 +241,38 @@ impl Plan<'_> {
                 *path = real;
             }
         }
-        if *base == target.prefix || system {
-            protected.extend(names(target));
+        // Wherever they lie below what is granted.
+        protected.extend(names(target));
+    }
+
+    /// Whether a directory is for packages alone, so that it can be granted as a whole.
+    fn is_whole(&self, base: &Path, target: &Target) -> bool {
+        let real = base
+            .canonicalize()
+            .unwrap_or_else(|_new| base.to_path_buf());
+        let home = self.request.home.as_deref();
+        let holds = |path: &Path| path.starts_with(&real);
+        let others = [&target.library, &target.interpreter, &self.program.path];
+        !others.into_iter().any(|path| holds(path))
+            && !home.is_some_and(holds)
+            && !holds(&self.request.private.config)
+    }
+
+    /// A directory of the project that a link leads out of it is not what the user named.
+    fn stays(&self, base: &Path) -> Result<(), Finding> {
+        let root = &self.wants.root;
+        let path = absolute(&self.request.directory.join(base));
+        let real = path.ancestors().find_map(|place| place.canonicalize().ok());
+        if !path.starts_with(root) || real.as_ref().is_some_and(|real| real.starts_with(root)) {
+            return Ok(());
         }
+        let shown = path.display().to_string();
+        let message = format!(
+            "leads out of the project through a link, to {}",
+            real.unwrap_or_default().display()
+        );
+        let hint = "name that directory itself if you mean it, with VIRTUAL_ENV or `--python`";
+        Err(Finding::new(Code::ConfigRefused, shown, message).with_hint(hint))
     }
 
     fn grounds<'b>(&'b self, writes: &'b Writes) -> Grounds<'b> {

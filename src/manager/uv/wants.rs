@@ -53,6 +53,8 @@ pub(super) struct Wants {
     pub(super) trust: Trust,
     /// The project's directory, for a command that is about one.
     pub(super) project: Option<PathBuf>,
+    /// Root of the checkout.
+    pub(super) root: PathBuf,
     /// Inputs read.
     pub(super) events: Vec<Event>,
 }
@@ -84,13 +86,14 @@ pub(super) fn read(
     Reading {
         request,
         line,
-        root,
+        root: &root,
         judged: &judged,
         config: &config,
         indexes: &indexes,
     }
     .run(events)
     .map(|read| Wants {
+        root: root.clone(),
         indexes: Indexes {
             effective: read.effective,
             ..indexes
@@ -114,7 +117,7 @@ pub(super) fn read(
 struct Reading<'a> {
     request: &'a Request<'a>,
     line: &'a Line,
-    root: PathBuf,
+    root: &'a Path,
     judged: &'a Judged,
     config: &'a Config,
     indexes: &'a Indexes,
@@ -148,7 +151,7 @@ impl Reading<'_> {
         let links = self.links(&mut findings);
         let grounds = Grounds {
             directory: &request.directory,
-            project: &self.root,
+            project: self.root,
             environment: request.environment,
             profile: &grammar,
             policy: request.policy,
@@ -169,13 +172,16 @@ impl Reading<'_> {
         findings.extend(gathered.findings.iter().cloned());
         let mut expected = stated::stated(&gathered);
         expected.extend(gathered.expected.iter().cloned());
+        let mut views = gathered.views.clone();
         if self.line.command.resolves() {
-            expected.extend(self.locked(
-                &project,
+            let locked = self.locked(
+                project.as_deref(),
                 &gathered.directories,
                 &mut events,
                 &mut findings,
-            ));
+            );
+            expected.extend(locked.0);
+            views.extend(locked.1);
         }
         for artifact in &request.policy.artifacts {
             if let Some(wheel) = python::wheel_name(&artifact.file) {
@@ -197,7 +203,7 @@ impl Reading<'_> {
             expected,
             pinned,
             reads: gathered.reads,
-            views: gathered.views,
+            views,
             generated: gathered.generated,
             links: gathered.links.directories,
             trust,
@@ -217,7 +223,7 @@ impl Reading<'_> {
         let files = self.config.links.iter();
         let files = files.map(|(text, origin, place)| (text.as_str(), *origin, place.as_str()));
         for (text, origin, place) in said.chain(files) {
-            findings.extend(links.add(text, around, origin, place, &self.root).err());
+            findings.extend(links.add(text, around, origin, place, self.root).err());
         }
         links
     }
@@ -330,45 +336,47 @@ impl Reading<'_> {
         own.path.parent().map(Path::to_path_buf)
     }
 
-    /// Locks as anchors: the one that is installed from, or those beside the requirements.
+    /// Locks as anchors: the one that is installed from, with what uv is shown of it, or those
+    /// beside the requirements.
     fn locked(
         &self,
-        project: &Option<PathBuf>,
+        project: Option<&Path>,
         directories: &[PathBuf],
         events: &mut Vec<Event>,
         findings: &mut Vec<Finding>,
-    ) -> Vec<Expected> {
+    ) -> (Vec<Expected>, Option<(PathBuf, Vec<u8>)>) {
         let Some(project) = project else {
             let mut places = vec![self.request.directory.clone()];
             places.extend(directories.iter().cloned());
             let mut locks = lock::find(&places);
             findings.append(&mut locks.findings);
             events.append(&mut locks.events);
-            return locks.expected;
+            return (locks.expected, None);
         };
         let path = lockfile::path(project);
-        match Document::read(&path, Some(&self.root), events) {
+        let read = Document::read(&path, Some(self.root), events);
+        if self.line.command == Command::Lock {
+            // A lock that is about to be made anew may say what it likes; it lies in the project.
+            findings.extend(read.err());
+            return (Vec::new(), None);
+        }
+        match read {
             Ok(Some(document)) => {
-                let builds = self.line.command == Command::Sync
-                    && self.judged.last("no-install-project").is_none();
+                let builds = self.judged.last("no-install-project").is_none();
                 let checked = lockfile::check(&document, &self.indexes.allowed, builds);
-                // A lock that is about to be written anew may say what it likes.
-                if self.line.command == Command::Sync {
-                    findings.extend(checked.findings);
-                    return checked.expected;
-                }
-                Vec::new()
+                findings.extend(checked.findings);
+                let shown = (document.path, document.text.into_bytes());
+                (checked.expected, Some(shown))
             }
-            Ok(None) if self.line.command == Command::Sync => {
+            Ok(None) => {
                 let message = "there is no uv.lock to install from";
                 let finding = Finding::new(Code::LockMissing, path.display().to_string(), message);
                 findings.push(finding.with_hint("create it with `v4run uv lock` and commit it"));
-                Vec::new()
+                (Vec::new(), None)
             }
-            Ok(None) => Vec::new(),
             Err(finding) => {
                 findings.push(finding);
-                Vec::new()
+                (Vec::new(), None)
             }
         }
     }
