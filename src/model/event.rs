@@ -202,6 +202,11 @@ pub enum Event {
     Released(Released),
     /// An artifact was looked into before it was passed on.
     Examined(Examined),
+    /// The programs that the plan starts, in order, where they are more than the manager's own.
+    Planned {
+        /// Real paths.
+        programs: Vec<String>,
+    },
     /// The one start of the manager, or an attempt to start something else.
     Exec {
         /// The program, as far as it could be read.

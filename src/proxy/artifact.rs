@@ -41,6 +41,9 @@ impl Pipeline {
         headers: HeaderMap,
     ) -> Result<Answer, Finding> {
         let promise = self.expectations.promise(url, named)?;
+        self.confirm(&promise, url).await?;
+        // The index may have said more.
+        let promise = self.expectations.promise(url, named)?;
         let (content, digests, source) = match self.at_hand(&promise, url).await? {
             Some(found) => found,
             None => match self.download(&promise, url, headers).await? {

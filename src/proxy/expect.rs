@@ -166,6 +166,14 @@ impl Expectations {
             .map(Statement::named)
     }
 
+    /// Whether an index of the run or a policy names that address, with a digest that suffices.
+    pub(super) fn is_vouched(&self, url: &Url) -> bool {
+        let state = self.state();
+        state
+            .at(url.as_str())
+            .any(|statement| statement.anchor != Anchor::Lockfile && statement.strong().is_some())
+    }
+
     /// Everything that is promised about the artifact at `url`: by address, and by each identity
     /// that the address or a statement about it gives.
     pub(super) fn promise(&self, url: &Url, named: Option<&Named>) -> Result<Promise, Finding> {

@@ -266,7 +266,7 @@ impl Pipeline {
     }
 
     /// The repositories that could have a name, each with the address of its index.
-    fn rivals(&self, name: &str) -> Vec<(&Repository, Url)> {
+    pub(super) fn rivals(&self, name: &str) -> Vec<(&Repository, Url)> {
         let mut rivals: Vec<(&Repository, Url)> = Vec::new();
         for repository in self.repositories.all() {
             if let Some(address) = self.protocol.index_address(&repository.base, name)

@@ -16,6 +16,7 @@ mod ahead;
 mod answer;
 mod artifact;
 mod authority;
+mod confirm;
 mod events;
 mod expect;
 mod gzip;

@@ -95,6 +95,8 @@ pub struct Index<'a> {
     pub repositories: BTreeMap<String, BTreeSet<&'a str>>,
     /// Program starts and attempts.
     pub executions: Vec<Judged<'a>>,
+    /// Programs that the plan starts, where they are more than the manager's own.
+    pub planned: Vec<&'a str>,
     /// Other judged calls.
     pub calls: Vec<Judged<'a>>,
     /// Scripts that were not run, each once.
@@ -150,6 +152,9 @@ impl<'a> Index<'a> {
                 repository, url, ..
             } => self.serves(repository, url),
             Event::Released(released) => self.release(released),
+            Event::Planned { programs } => {
+                self.planned = programs.iter().map(String::as_str).collect();
+            }
             Event::Exec { path, decision } => self.executions.push(Judged {
                 call: "exec",
                 subject: path,

@@ -26,6 +26,7 @@ use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
 mod change;
+mod child;
 mod connect;
 mod exec;
 mod known;
@@ -39,6 +40,7 @@ mod sealed;
 pub use connect::Gate;
 pub use known::KnownDigests;
 
+use child::Child;
 use probes::Probes;
 use sealed::Sealed;
 
@@ -51,10 +53,12 @@ pub struct Supervisor {
     /// Process id of the manager.
     process: i32,
     started: AtomicBool,
+    child: Child,
     memory: Reader,
-    gate: Gate,
+    gate: Option<Gate>,
     files: FileGuard,
     readable: Vec<PathBuf>,
+    listable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     devices: Vec<PathBuf>,
     runtime: Vec<PathBuf>,
@@ -117,8 +121,10 @@ pub struct Parts {
     pub inspector: Option<Inspector>,
     /// Process id of the manager.
     pub process: i32,
-    /// How to reach the proxy.
-    pub gate: Gate,
+    /// The ELF that one child process may execute, once.
+    pub child: Option<PathBuf>,
+    /// How to reach the proxy; without it there is no network at all.
+    pub gate: Option<Gate>,
     /// How to judge files.
     pub files: FileGuard,
     /// The Landlock rules of the run.
@@ -150,6 +156,7 @@ impl Supervisor {
             inspector: parts.inspector,
             process: parts.process,
             started: AtomicBool::new(false),
+            child: Child::new(parts.child.as_deref()),
             memory: parts.memory,
             gate: parts.gate,
             readable: having(&[
@@ -159,6 +166,7 @@ impl Supervisor {
                 Access::WriteFile,
                 Access::Device,
             ]),
+            listable: having(&[Access::List]),
             writable: having(&[Access::Write, Access::WriteFile]),
             devices: having(&[Access::Device]),
             runtime: all(&parts.files.runtime_roots),
@@ -272,6 +280,9 @@ impl Supervisor {
                 Judge::Change => self.change(notification),
                 Judge::Metadata => self.metadata(notification),
             },
+            Some(Verdict::Refuse(_, Code::ProcessRefused)) if self.child.is_made_now() => {
+                Answer::GoOn(Continue::Scalars)
+            }
             Some(Verdict::Refuse(errno, code)) => {
                 let subject = describe(call.name, &notification.arguments);
                 let message = if code == Code::ProcessRefused {

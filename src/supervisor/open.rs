@@ -194,6 +194,9 @@ impl Supervisor {
         let (Ok(path), Ok(metadata)) = (real(&held), held.metadata()) else {
             return go_on;
         };
+        if metadata.is_dir() && self.is_listable(&path) {
+            return go_on;
+        }
         if !self.is_readable(&path) {
             return unreadable(name, &path);
         }

@@ -107,6 +107,11 @@ impl Supervisor {
         self.readable.iter().any(|root| lies_below(path, root))
     }
 
+    /// Whether a real path is a directory that the run may list, or lies below one.
+    pub(super) fn is_listable(&self, path: &Path) -> bool {
+        self.listable.iter().any(|root| path.starts_with(root))
+    }
+
     /// Whether a real path lies below the runtime's own roots and not below a writable place.
     pub(super) fn is_runtime(&self, path: &Path) -> bool {
         self.runtime.iter().any(|root| lies_below(path, root)) && !self.is_writable(path)
