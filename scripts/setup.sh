@@ -62,6 +62,10 @@ if [ "$want" = test ]; then
     /usr/bin/python3 -m venv "$tools"
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.*'
   fi
+  # uv, of the version that its driver was written for.
+  if ! "$tools/bin/uv" --version >/dev/null 2>&1; then
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: 'uv==0.13.*'
+  fi
   # Docker's default system-call profile, from the package of its source.
   if [ ! -f "$tools/docker-default.json" ]; then
     scratch=$(mktemp -d)

@@ -75,7 +75,7 @@ pub fn compare(index: &Index<'_>) -> Vec<Finding> {
     let mut used = HashSet::new();
     for package in &index.packages {
         if let Origin::Released(released) = index.origin_of(package) {
-            used.insert(&released.sha512);
+            used.insert(&released.sha256);
         }
         findings.extend(difference(index, package));
     }
@@ -85,7 +85,7 @@ pub fn compare(index: &Index<'_>) -> Vec<Finding> {
         let unused = index
             .released
             .iter()
-            .filter(|released| !used.contains(&released.sha512));
+            .filter(|released| !used.contains(&released.sha256));
         findings.extend(unused.map(|released| {
             let label = format!("{}@{}", released.name, released.version);
             let message = format!("`{label}` was fetched and is not installed");
@@ -119,10 +119,11 @@ fn difference(index: &Index<'_>, package: &InstalledPackage) -> Option<Finding> 
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default();
+            let given: Vec<_> = released.digests().map(ToString::to_string).collect();
             format!(
                 "the package manager recorded another digest for `{label}` than the bytes it was \
                  given\nrecorded {recorded}\nreleased {}",
-                released.sha512
+                given.join(" ")
             )
         }
         Provenance::Released(_)

@@ -21,8 +21,10 @@ pub mod mvn;
 pub mod npm;
 pub mod pip;
 mod place;
+mod python;
 mod read;
 mod rules;
+pub mod uv;
 mod version;
 
 /// Where and as what a manager was called, before anything was read.
@@ -110,9 +112,24 @@ pub enum Seed {
     File(PathBuf, Vec<u8>),
 }
 
+/// A program that is asked something before the manager starts: confined as the manager will be,
+/// without any network and before anything was fetched. Its standard output goes nowhere; it must
+/// succeed.
+#[derive(Debug)]
+pub struct Query {
+    /// How to start it.
+    pub launch: Launch,
+    /// How to judge files.
+    pub files: FileGuard,
+    /// What to do when it fails, if that is known.
+    pub hint: Option<&'static str>,
+}
+
 /// A run that may start.
 #[derive(Debug)]
 pub struct Prepared {
+    /// What is asked before, in this order.
+    pub queries: Vec<Query>,
     /// How to start it.
     pub launch: Launch,
     /// How to judge files.
@@ -265,7 +282,7 @@ pub trait Manager: std::fmt::Debug + Sync {
 pub type Snapshot = BTreeMap<String, Option<String>>;
 
 /// All managers.
-pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip, &mvn::Mvn];
+pub const ALL: &[&dyn Manager] = &[&npm::Npm, &pip::Pip, &uv::Uv, &mvn::Mvn];
 
 /// The manager of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Manager> {

@@ -78,12 +78,19 @@ pub struct Released {
     pub size: u64,
     /// Computed by v4run.
     pub sha256: Digest,
-    /// Computed by v4run.
-    pub sha512: Digest,
+    /// Computed by v4run, where a statement needed it.
+    pub sha512: Option<Digest>,
     /// The strongest statement that the bytes were compared with.
     pub anchor: Anchor,
     /// Network or store.
     pub source: Source,
+}
+
+impl Released {
+    /// Every digest that was computed.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        std::iter::once(&self.sha256).chain(&self.sha512)
+    }
 }
 
 /// What a look into an artifact found: data for a reader of the record, no judgement.
@@ -203,6 +210,11 @@ pub enum Event {
     Released(Released),
     /// An artifact was looked into before it was passed on.
     Examined(Examined),
+    /// The programs that the plan starts, in order, where they are more than the manager's own.
+    Planned {
+        /// Real paths.
+        programs: Vec<String>,
+    },
     /// The one start of the manager, or an attempt to start something else.
     Exec {
         /// The program, as far as it could be read.

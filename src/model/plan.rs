@@ -18,6 +18,8 @@ use super::{Digest, Event, Integrity, Secret};
 pub enum Access {
     /// Read files, list directories.
     Read,
+    /// List directories; files in them need a rule of their own.
+    List,
     /// Read and execute one file: the manager's ELF and its program interpreter.
     Execute,
     /// Read, create, change, remove, rename below a directory. Never devices, sockets or pipes.
@@ -52,6 +54,9 @@ pub struct Launch {
     pub directory: OsString,
     /// Landlock rules, complete.
     pub rules: Vec<PathRule>,
+    /// The ELF that one child process may execute, once. `None`: the run is one process.
+    #[serde(default)]
+    pub child: Option<OsString>,
 }
 
 /// Leading bytes that mark an artifact format.

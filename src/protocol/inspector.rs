@@ -8,6 +8,7 @@
 //! Two inspectors do not know of each other's artifacts; both know what is installed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::placing::Placing;
@@ -18,14 +19,19 @@ use crate::model::Examined;
 use crate::model::Finding;
 use crate::model::Layout;
 
-type Outcome = Result<Option<Arc<Inspection>>, Box<Finding>>;
+/// What is known of the artifact with a digest and file name.
+#[derive(Clone, Debug)]
+struct Known {
+    outcome: Result<Option<Arc<Inspection>>, Box<Finding>>,
+    told: Arc<AtomicBool>,
+}
 
 /// What was found in the artifacts of a run, and whose files are whose.
 #[derive(Debug)]
 pub struct Inspector {
     protocol: &'static dyn Protocol,
     placing: Placing,
-    known: Mutex<HashMap<(Digest, String), Outcome>>,
+    known: Mutex<HashMap<(Digest, String), Known>>,
 }
 
 impl Inspector {
@@ -47,27 +53,33 @@ impl Inspector {
         sha256: &Digest,
         tell: &mut dyn FnMut(Event),
     ) -> Result<(), Box<Finding>> {
-        let key = (sha256.clone(), artifact.file.to_owned());
-        let before = self
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        let outcome = before.unwrap_or_else(|| {
-            let found = self.protocol.inspect(artifact, content);
-            let outcome: Outcome = found.map(|inspection| inspection.map(Arc::new));
-            if let Ok(Some(inspection)) = &outcome {
-                self.report(inspection, sha256, tell);
-            }
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(key, outcome.clone());
-            outcome
-        });
-        match outcome? {
-            None => Ok(()),
-            Some(inspection) => self.placing.claim(&inspection),
+        let known = self.outcome(artifact, content, sha256);
+        let Some(inspection) = known.outcome? else {
+            return Ok(());
+        };
+        if !known.told.swap(true, Ordering::Relaxed) {
+            self.report(&inspection, sha256, tell);
         }
+        self.placing.claim(&inspection)
+    }
+
+    /// Reads what is in an artifact that is likely to be looked at soon; judges and tells nothing.
+    pub fn examine(&self, artifact: &Artifact<'_>, content: &dyn ReadAt, sha256: &Digest) {
+        self.outcome(artifact, content, sha256);
+    }
+
+    fn outcome(&self, artifact: &Artifact<'_>, content: &dyn ReadAt, sha256: &Digest) -> Known {
+        let all = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (sha256.clone(), artifact.file.to_owned());
+        if let Some(known) = all().get(&key) {
+            return known.clone();
+        }
+        let found = self.protocol.inspect(artifact, content);
+        let known = Known {
+            outcome: found.map(|inspection| inspection.map(Arc::new)),
+            told: Arc::default(),
+        };
+        all().entry(key).or_insert(known).clone()
     }
 
     fn report(&self, inspection: &Inspection, sha256: &Digest, tell: &mut dyn FnMut(Event)) {

@@ -226,6 +226,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
         false
     }
 
+    /// What is asked for where v4run itself wants the index of a package.
+    fn index_kinds(&self) -> &'static str {
+        "*/*"
+    }
+
     /// Where a repository has the index of a package, if one name may come from any repository of
     /// a run. `None` where each name has one repository by the manager's configuration.
     fn index_address(&self, _base: &Url, _name: &str) -> Option<Url> {

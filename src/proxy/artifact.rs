@@ -49,15 +49,26 @@ impl Pipeline {
             Ok(promise) => promise,
             Err(missing) => return self.unpromised(missing, named, url, headers).await,
         };
-        let stored = self
-            .blobs
-            .find(&promise.integrities)
-            .map_err(|error| store(&error))?;
-        let (content, digests, source) = match stored {
-            Some((content, digests)) => (content, digests, Source::Store),
+        self.confirm(&promise, url).await?;
+        // The index may have said more.
+        let promise = self.expectations.promise(url, named)?;
+        let (content, digests, source) = match self.at_hand(&promise, url).await? {
+            Some(found) => found,
             None => match self.download(&promise, url, headers).await? {
-                Ok((content, digests)) => (content, digests, Source::Network),
-                Err(failed) => return Ok(failed),
+                Fetched::Complete { body, .. } => (body.0, body.1, Source::Network),
+                Fetched::Failed {
+                    status,
+                    headers,
+                    body,
+                } => {
+                    let message = format!("the repository answered {status}");
+                    self.events.found(&Finding::new(
+                        Code::UpstreamFailed,
+                        redact_url(url),
+                        message,
+                    ));
+                    return Ok(Answer::passed(status, &headers, vec![body]));
+                }
             },
         };
         self.release(promise, url, content, digests, source)
@@ -112,13 +123,29 @@ impl Pipeline {
         }
     }
 
-    /// Fetches, hashes, compares and keeps. The inner error is the repository's own refusal.
-    async fn download(
+    /// What was fetched ahead and keeps every promise that is known by now, or is in the store.
+    async fn at_hand(
+        &self,
+        promise: &Promise,
+        url: &Url,
+    ) -> Result<Option<(Content, Digests, Source)>, Finding> {
+        if let Some((content, digests)) = self.ahead.artifact(url).await
+            && promise.integrities.iter().all(|one| digests.keep(one))
+        {
+            return Ok(Some((content, digests, Source::Network)));
+        }
+        let stored = self.blobs.find(&promise.integrities);
+        let stored = stored.map_err(|error| store(&error))?;
+        Ok(stored.map(|(content, digests)| (content, digests, Source::Store)))
+    }
+
+    /// Fetches, hashes, compares and keeps.
+    pub(super) async fn download(
         &self,
         promise: &Promise,
         url: &Url,
         headers: HeaderMap,
-    ) -> Result<Result<(Content, Digests), Answer>, Finding> {
+    ) -> Result<Fetched<(Content, Digests)>, Finding> {
         let limit = self.protocol.artifact_limit();
         let start = || {
             Artifact(Hashing::new(
@@ -131,26 +158,23 @@ impl Pipeline {
                 status,
                 headers,
                 body,
-            } => {
-                let message = format!("the repository answered {status}");
-                self.events.found(&Finding::new(
-                    Code::UpstreamFailed,
-                    redact_url(url),
-                    message,
-                ));
-                Ok(Err(Answer::passed(status, &headers, vec![body])))
-            }
+            } => Ok(Fetched::Failed {
+                status,
+                headers,
+                body,
+            }),
             Fetched::Complete {
                 url,
+                headers,
                 body: Artifact(hashing),
-                ..
             } => {
                 let verified = hashing
                     .finish()
                     .verify(&promise.integrities)
                     .map_err(|mismatch| differs(promise, &url, &mismatch))?;
                 let kept = self.blobs.keep(verified, &promise.integrities);
-                kept.map(Ok).map_err(|error| store(&error))
+                let body = kept.map_err(|error| store(&error))?;
+                Ok(Fetched::Complete { url, headers, body })
             }
         }
     }
@@ -163,27 +187,27 @@ impl Pipeline {
         content: &Content,
         digests: &Digests,
     ) -> Result<(), Finding> {
-        let artifact = Look {
-            name: Some(&named.name),
-            version: Some(&named.version),
-            file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
+        let artifact = look(named, url);
+        let tell = &mut |event| {
+            if let Event::Found(finding) = &event {
+                self.events.found(finding);
+            } else {
+                self.events.event(event);
+            }
         };
-        let look = |content: &dyn ReadAt| {
-            self.inspector
-                .look(&artifact, content, &digests.sha256, &mut |event| {
-                    if let Event::Found(finding) = &event {
-                        self.events.found(finding);
-                    } else {
-                        self.events.event(event);
-                    }
-                })
-        };
-        let found = match content {
-            // Content in memory is small.
-            Content::Memory(pieces) => look(&pieces.concat()),
-            Content::File(file, _) => look(file.as_ref()),
-        };
+        let sha256 = &digests.sha256;
+        let found = read(content, |content| {
+            self.inspector.look(&artifact, content, sha256, tell)
+        });
         found.map_err(|finding| *finding)
+    }
+
+    /// Reads what is in an artifact ahead of that look.
+    pub(super) fn examine(&self, named: &Named, url: &Url, content: &Content, digests: &Digests) {
+        let artifact = look(named, url);
+        read(content, |content| {
+            self.inspector.examine(&artifact, content, &digests.sha256);
+        });
     }
 
     fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<(), Finding> {
@@ -216,11 +240,27 @@ impl Pipeline {
                 format!(
                     "the digest is another than when it was first seen at {} by run {}\n  \
                      first seen {}\n  now {}",
-                    entry.time, entry.first_seen_by, entry.digest, digests.sha512
+                    entry.time, entry.first_seen_by, entry.digest, digests.sha256
                 ),
             )
             .with_hint(Code::DigestChanged.remedy())),
         }
+    }
+}
+
+fn look<'a>(named: &'a Named, url: &'a Url) -> Look<'a> {
+    Look {
+        name: Some(&named.name),
+        version: Some(&named.version),
+        file: named.file.as_deref().unwrap_or_else(|| last_segment(url)),
+    }
+}
+
+fn read<T>(content: &Content, look: impl FnOnce(&dyn ReadAt) -> T) -> T {
+    match content {
+        // Content in memory is small.
+        Content::Memory(pieces) => look(&pieces.concat()),
+        Content::File(file, _) => look(file.as_ref()),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) struct GivenOut(Mutex<HashMap<Url, Given>>);
 struct Given {
     sha1: Option<Digest>,
     sha256: Digest,
-    sha512: Digest,
+    sha512: Option<Digest>,
     /// Whether something stated a digest of it.
     compared: bool,
 }
@@ -76,7 +76,7 @@ impl GivenOut {
         match algorithm {
             Algorithm::Sha1 => given.sha1.clone(),
             Algorithm::Sha256 => Some(given.sha256.clone()),
-            Algorithm::Sha512 => Some(given.sha512.clone()),
+            Algorithm::Sha512 => given.sha512.clone(),
             Algorithm::Md5 | Algorithm::Sha384 => None,
         }
     }
@@ -140,7 +140,7 @@ impl Pipeline {
             return self.outside(missing, url, headers).await;
         }
         let limit = self.protocol.artifact_limit();
-        let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).with_sha1());
+        let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).complete());
         let (fetched, stated) = tokio::join!(
             self.fetch(url, headers.clone(), limit, false, start),
             self.stated(&sides, &headers)
@@ -356,7 +356,7 @@ impl Pipeline {
 }
 
 fn hashed(body: &Bytes) -> std::io::Result<Hashed<()>> {
-    let mut hashing = Hashing::new((), []).with_sha1();
+    let mut hashing = Hashing::new((), []).complete();
     hashing.push(body.clone())?;
     Ok(hashing.finish())
 }
@@ -411,7 +411,7 @@ fn expected(named: &Named, digests: &Digests, stated: &Stated) -> Expected {
         version: named.version.clone(),
         file: named.file.clone(),
         url: None,
-        integrity: Some(Integrity::of(digests.sha512.clone())),
+        integrity: Some(Integrity::of(digests.sha256.clone())),
         anchor: match strong {
             true => Anchor::SideFile,
             false => Anchor::WeakSideFile,

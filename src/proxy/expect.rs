@@ -166,6 +166,14 @@ impl Expectations {
             .map(Statement::named)
     }
 
+    /// Whether an index of the run or a policy names that address, with a digest that suffices.
+    pub(super) fn is_vouched(&self, url: &Url) -> bool {
+        let state = self.state();
+        state
+            .at(url.as_str())
+            .any(|statement| statement.anchor != Anchor::Lockfile && statement.strong().is_some())
+    }
+
     /// Everything that is promised about the artifact at `url`: by address, and by each identity
     /// that the address or a statement about it gives.
     pub(super) fn promise(&self, url: &Url, named: Option<&Named>) -> Result<Promise, Finding> {
@@ -184,6 +192,40 @@ impl Expectations {
         let named = named.or(identities.first());
         let describes = named.is_some_and(|named| self.describes(named));
         judge(url, &found, named, describes)
+    }
+
+    /// Of the artifacts that an index names, the one that statements from before the start allow, if
+    /// it is the only one, with the digest that it is to have.
+    pub(super) fn foreseen(&self, index: &[Expected]) -> Option<(Url, Promise)> {
+        let state = self.state();
+        let mut allowed = index.iter().filter_map(|one| {
+            let (url, integrity) = (one.url.as_ref()?, one.integrity.as_ref()?);
+            let named = Named {
+                name: one.name.clone(),
+                version: one.version.clone(),
+                file: one.file.clone(),
+            };
+            let version = self.protocol.same_version(&one.version);
+            let statement = state.of(&one.name, &version).find(|statement| {
+                let strong = statement.strong();
+                statement.anchor != Anchor::Index
+                    && self.speaks_of(statement, &named)
+                    && strong.is_some_and(|known| known.agrees_with(integrity))
+            })?;
+            let promise = Promise {
+                named,
+                repository: None,
+                describes: false,
+                integrities: vec![integrity.clone()],
+                anchor: statement.anchor,
+                stated: statement.stated_in.to_string(),
+            };
+            Some((url.clone(), promise))
+        });
+        match (allowed.next(), allowed.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) | (Some(_), Some(_)) => None,
+        }
     }
 
     /// A statement without a file speaks of every file of the version that is an artifact.

@@ -45,11 +45,19 @@ struct Census {
     documents: Mutex<HashMap<String, Page>>,
 }
 
-/// An answer to the question for a name, and what it says when it is an index document.
+/// An answer to the question for a name.
 #[derive(Debug)]
-struct Page {
-    fetched: Fetched<Bytes>,
-    index: Option<Index>,
+pub(super) enum Page {
+    /// The repository's own refusal.
+    Failed(StatusCode, HeaderMap, Bytes),
+    /// An index document and what it says.
+    Document {
+        /// Where it came from, redirects followed.
+        url: Url,
+        headers: HeaderMap,
+        body: Bytes,
+        index: Box<Index>,
+    },
 }
 
 impl Belonging {
@@ -108,13 +116,50 @@ impl Pipeline {
                 .get_or_try_init(|| self.census(name, &rivals, &headers))
                 .await?;
             if let Some(page) = census.take(&repository.id) {
-                return self.give(name, url, page);
+                return self.give(url, page);
             }
         }
+        let page = match self.ahead.page(url).await {
+            Some(page) => page,
+            None => self.page(name, url, headers).await?,
+        };
+        self.give(url, page)
+    }
+
+    /// Where the index of a name is, if it can be in one place only.
+    pub(super) fn only_index(&self, name: &str) -> Option<Url> {
+        let rivals = self.rivals(name);
+        let pin = self.belonging.pin(name);
+        let mut places = rivals
+            .into_iter()
+            .filter(|(repository, _)| pin.is_none_or(|pin| pin.repository == repository.id));
+        match (places.next(), places.next()) {
+            (Some((_, url)), None) => Some(url),
+            (None, _) | (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Fetches and reads an index document.
+    pub(super) async fn page(
+        &self,
+        name: &str,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Page, Finding> {
         let limit = self.protocol.index_limit();
-        let fetched = self.stated_document(url, headers, limit).await?;
-        let index = None;
-        self.give(name, url, Page { fetched, index })
+        Ok(match self.stated_document(url, headers, limit).await? {
+            Fetched::Complete { url, headers, body } => Page::Document {
+                index: Box::new(self.read_index(name, &url, &headers, &body)?),
+                url,
+                headers,
+                body,
+            },
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } => Page::Failed(status, headers, body),
+        })
     }
 
     /// The answer of a repository to which a name does not belong: it has none of that name. When
@@ -136,13 +181,9 @@ impl Pipeline {
             .with_hint("configure that repository, or correct the pin"))
     }
 
-    fn give(&self, name: &str, asked: &Url, page: Page) -> Result<Answer, Finding> {
-        match page.fetched {
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => {
+    fn give(&self, asked: &Url, page: Page) -> Result<Answer, Finding> {
+        match page {
+            Page::Failed(status, headers, body) => {
                 // A manager may go on as if there were no such package.
                 let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
                 if status.is_client_error() && !absent && status != StatusCode::TOO_MANY_REQUESTS {
@@ -159,11 +200,12 @@ impl Pipeline {
                 }
                 Ok(self.failed(asked, status, &headers, body))
             }
-            Fetched::Complete { url, headers, body } => {
-                let index = match page.index {
-                    Some(index) => index,
-                    None => self.read_index(name, &url, &headers, &body)?,
-                };
+            Page::Document {
+                url,
+                headers,
+                body,
+                index,
+            } => {
                 if let Some(conflict) = self.expectations.conflict(&index.expected) {
                     return Err(conflict);
                 }
@@ -224,7 +266,7 @@ impl Pipeline {
     }
 
     /// The repositories that could have a name, each with the address of its index.
-    fn rivals(&self, name: &str) -> Vec<(&Repository, Url)> {
+    pub(super) fn rivals(&self, name: &str) -> Vec<(&Repository, Url)> {
         let mut rivals: Vec<(&Repository, Url)> = Vec::new();
         for repository in self.repositories.all() {
             if let Some(address) = self.protocol.index_address(&repository.base, name)
@@ -245,21 +287,15 @@ impl Pipeline {
         let mut documents = HashMap::new();
         let mut having = Vec::new();
         for (repository, address) in rivals {
-            let limit = self.protocol.index_limit();
-            let fetched = self.document(address, headers.clone(), limit).await?;
-            let index = match &fetched {
-                Fetched::Complete { url, headers, body } => {
-                    let index = self.read_index(name, url, headers, body)?;
+            let page = self.page(name, address, headers.clone()).await?;
+            match &page {
+                Page::Document { index, .. } => {
                     let (tracks, alternates) = (index.tracks.clone(), index.alternates.clone());
                     having.push((*repository, address, tracks, alternates));
-                    Some(index)
                 }
-                Fetched::Failed { status, .. }
-                    if matches!(*status, StatusCode::NOT_FOUND | StatusCode::GONE) =>
-                {
-                    None
-                }
-                Fetched::Failed { status, .. } => {
+                Page::Failed(status, ..)
+                    if matches!(*status, StatusCode::NOT_FOUND | StatusCode::GONE) => {}
+                Page::Failed(status, ..) => {
                     let message = format!(
                         "whether `{}` has `{name}` cannot be told, so that no other repository \
                          may speak for it: it answered {status}",
@@ -270,8 +306,8 @@ impl Pipeline {
                             .with_hint(Code::NameAmbiguous.remedy()),
                     );
                 }
-            };
-            documents.insert(repository.id.clone(), Page { fetched, index });
+            }
+            documents.insert(repository.id.clone(), page);
         }
         let claims: Vec<Claim<'_>> = having
             .iter()

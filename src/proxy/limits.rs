@@ -52,6 +52,10 @@ pub(super) const BACKOFF: Duration = Duration::from_millis(150);
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Redirects followed within a repository.
 pub(super) const HOPS: usize = 3;
+/// Packages that are fetched ahead and not asked for yet.
+pub(super) const AHEAD: usize = 12;
+/// Packages that are fetched ahead at the same time.
+pub(super) const AHEAD_TOGETHER: usize = 4;
 /// Time to hand over what is still to be said when the run ends.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 /// Size and age that the store is trimmed to.

@@ -12,10 +12,12 @@
 //! It knows neither managers nor records: expectations come in the plan and in index documents,
 //! and what happened goes out as events.
 
+mod ahead;
 mod answer;
 mod artifact;
 mod authority;
 mod beside;
+mod confirm;
 mod events;
 mod expect;
 mod gzip;
@@ -41,6 +43,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use self::ahead::Ahead;
 use self::authority::{Authority, AuthorityError};
 use self::beside::GivenOut;
 use self::events::Events;
@@ -193,6 +196,7 @@ fn set_up(
 
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
+    let ahead = Ahead::new(&network.expected);
     expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
@@ -216,10 +220,15 @@ fn set_up(
         closed: network.closed,
         given_out: GivenOut::default(),
         under_way: Merge::default(),
+        ahead,
         belonging: Belonging::new(network.pins),
         inspector: Inspector::new(protocol, network.layout),
     };
-    Ok(Arc::new(Tunnels::new(pipeline, authority, &network.token)))
+    Ok(Arc::new(Tunnels::new(
+        Arc::new(pipeline),
+        authority,
+        &network.token,
+    )))
 }
 
 /// The first line of the control socket.

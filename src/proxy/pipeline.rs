@@ -5,6 +5,8 @@
 //! [artifacts](super::artifact) and [index documents](super::index) stand apart; here is what
 //! chooses between them and what both need. Whatever no phase knows is refused.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -13,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use url::Url;
 
+use super::ahead::Ahead;
 use super::answer::Answer;
 use super::beside::GivenOut;
 use super::chain;
@@ -50,6 +53,7 @@ pub(super) struct Pipeline {
     pub(super) closed: bool,
     pub(super) given_out: GivenOut,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
+    pub(super) ahead: Ahead,
     pub(super) belonging: Belonging,
     pub(super) inspector: Inspector,
 }
@@ -66,7 +70,7 @@ enum Task {
 
 impl Pipeline {
     /// Answers a request. Every refusal and failure is also a finding.
-    pub(super) async fn answer(&self, url: Url, request: Request<Incoming>) -> Answer {
+    pub(super) async fn answer(self: &Arc<Self>, url: Url, request: Request<Incoming>) -> Answer {
         let outcome = match self.classify(request.method(), &url) {
             Ok(Task::Audit) => self.audit(&url, request).await,
             Ok(task) => {
@@ -124,9 +128,17 @@ impl Pipeline {
         }
     }
 
-    async fn read(&self, task: Task, url: &Url, headers: HeaderMap) -> Result<Answer, Finding> {
+    async fn read(
+        self: &Arc<Self>,
+        task: Task,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Answer, Finding> {
         match task {
-            Task::Index(name) => self.index(&name, url, headers).await,
+            Task::Index(name) => {
+                self.look_ahead(&name, &headers);
+                self.index(&name, url, headers).await
+            }
             Task::Metadata => self.metadata(url, headers).await,
             Task::Artifact(named) => self.artifact(named.as_ref(), url, headers).await,
             Task::SideFile(of, algorithm) => Ok(self.side_file(&of, algorithm)),

@@ -39,7 +39,7 @@ const USER: &str = "v4run";
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Tunnels {
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     authority: Authority,
     /// The credentials as they stand after `Basic `.
     credentials: Secret,
@@ -47,7 +47,7 @@ pub(super) struct Tunnels {
 
 impl Tunnels {
     /// For connections that present `token`.
-    pub(super) fn new(pipeline: Pipeline, authority: Authority, token: &Secret) -> Self {
+    pub(super) fn new(pipeline: Arc<Pipeline>, authority: Authority, token: &Secret) -> Self {
         let credentials = STANDARD.encode(format!("{USER}:{}", token.expose()));
         Self {
             pipeline,

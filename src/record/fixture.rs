@@ -27,7 +27,7 @@ pub(crate) fn released(name: &str, version: &str, byte: u8) -> Released {
         url: format!("https://registry.invalid:8443/{name}/-/{name}-{version}.tgz"),
         size: 1234,
         sha256: digest(Algorithm::Sha256, byte),
-        sha512: digest(Algorithm::Sha512, byte),
+        sha512: Some(digest(Algorithm::Sha512, byte)),
         anchor: Anchor::Lockfile,
         source: Source::Network,
     }

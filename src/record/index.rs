@@ -95,6 +95,8 @@ pub struct Index<'a> {
     pub repositories: BTreeMap<String, BTreeSet<&'a str>>,
     /// Program starts and attempts.
     pub executions: Vec<Judged<'a>>,
+    /// Programs that the plan starts, where they are more than the manager's own.
+    pub planned: Vec<&'a str>,
     /// Other judged calls.
     pub calls: Vec<Judged<'a>>,
     /// Artifacts that the manager got as they are because they are trusted as code: digest, path, why.
@@ -154,6 +156,9 @@ impl<'a> Index<'a> {
                 repository, url, ..
             } => self.serves(repository, url),
             Event::Released(released) => self.release(released),
+            Event::Planned { programs } => {
+                self.planned = programs.iter().map(String::as_str).collect();
+            }
             Event::Exec { path, decision } => self.executions.push(Judged {
                 call: "exec",
                 subject: path,
@@ -222,13 +227,14 @@ impl<'a> Index<'a> {
             .or_default();
         if same
             .iter()
-            .any(|other| other.sha512 == released.sha512 && other.url == released.url)
+            .any(|other| other.sha256 == released.sha256 && other.url == released.url)
         {
             return;
         }
         same.push(released);
-        self.by_digest.entry(&released.sha256).or_insert(released);
-        self.by_digest.entry(&released.sha512).or_insert(released);
+        for digest in released.digests() {
+            self.by_digest.entry(digest).or_insert(released);
+        }
         self.released.push(released);
     }
 
@@ -282,7 +288,8 @@ impl<'a> Index<'a> {
                 .map_or(Origin::None, |released| Origin::Released(released));
         };
         let matches = |released: &&&'a Released| {
-            integrity.accepts(&released.sha512) || integrity.accepts(&released.sha256)
+            let mut digests = released.digests();
+            digests.any(|digest| integrity.accepts(digest))
         };
         // An alias is installed under a name that the repository does not know: same bytes.
         let found = named.iter().find(matches).copied().or_else(|| {

@@ -64,6 +64,7 @@ fn open(path: &OsStr) -> Result<OwnedFd, Failure> {
 fn rights(access: Access, directory: bool, abi: ABI) -> BitFlags<AccessFs> {
     let granted = match access {
         Access::Read => AccessFs::ReadFile | AccessFs::ReadDir,
+        Access::List => AccessFs::ReadDir.into(),
         Access::Execute => AccessFs::ReadFile | AccessFs::Execute,
         Access::WriteFile => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
         Access::Device => AccessFs::ReadFile | AccessFs::WriteFile,

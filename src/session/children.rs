@@ -134,10 +134,16 @@ pub(super) struct Launcher {
 impl Launcher {
     /// Starts it; it waits for its plan.
     pub(super) fn start() -> Result<Self, Finding> {
-        Self::spawn().map_err(|error| lost("launcher", error))
+        let output = write_only(&std::io::stdout());
+        Self::spawn(output).map_err(|error| lost("launcher", error))
     }
 
-    fn spawn() -> io::Result<Self> {
+    /// The same for a program whose output nobody reads.
+    pub(super) fn silent() -> Result<Self, Finding> {
+        Self::spawn(Stdio::null()).map_err(|error| lost("launcher", error))
+    }
+
+    fn spawn(output: Stdio) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);
         fd::set_inheritable(theirs.as_fd(), true)?;
@@ -148,7 +154,7 @@ impl Launcher {
             .arg(std::process::id().to_string())
             // An install asks nothing; a terminal on standard input could be typed into.
             .stdin(Stdio::null())
-            .stdout(write_only(&std::io::stdout()))
+            .stdout(output)
             .stderr(write_only(&std::io::stderr()))
             .spawn()?;
         drop(theirs);

@@ -8,7 +8,7 @@ use std::io::BufReader;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use super::Ended;
 use super::children::{Launcher, Proxy, children, end_all, next_line};
 use super::places::Environment;
+use super::query;
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Prepared, PrivateDirs};
@@ -112,6 +113,17 @@ impl Start {
         let known = KnownDigests::default();
         let result = (|| {
             let messages = proxy.plan(&prepared.network)?;
+            let mut signals = Signals::open()?;
+            let living: Vec<Pid> = spared
+                .iter()
+                .copied()
+                .chain([proxy.id(), launcher.id()])
+                .collect();
+            query::announce(prepared, recorder);
+            for query in &prepared.queries {
+                ended.started = true;
+                query::ask(query, manager, recorder, &mut signals, proxy.id(), &living)?;
+            }
             launcher.plan(&prepared.launch)?;
             let (ready, certificate) = channel();
             let reader = listen(messages, recorder, known.clone(), ready)?;
@@ -126,6 +138,7 @@ impl Start {
                 gate,
                 known,
                 certificate,
+                signals,
                 ended,
             });
             // Nothing is left of the manager by now; what the proxy still says is read to its end.
@@ -178,14 +191,14 @@ fn listen(
                     }
                     Ok(ProxyMessage::Event(event)) => {
                         if let Event::Released(released) = event.as_ref() {
-                            known.add([released.sha512.clone(), released.sha256.clone()]);
+                            known.add(&released.sha256);
                         }
                         if let Event::MetadataServed {
                             sha256: Some(sha256),
                             ..
                         } = event.as_ref()
                         {
-                            known.add([sha256.clone()]);
+                            known.add(sha256);
                         }
                         events.send(*event);
                     }
@@ -246,11 +259,12 @@ struct Stage<'a> {
     gate: Gate,
     known: KnownDigests,
     certificate: Receiver<String>,
+    signals: Signals,
     ended: &'a mut Ended,
 }
 
 fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
-    let mut signals = Signals::open()?;
+    let mut signals = stage.signals;
     let (report, listener) = stage.launcher.confined()?;
     let certificate = await_ready(&stage.certificate, &mut signals)?;
     let file = stage.private.certificate();
@@ -276,7 +290,8 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
             inspector: protocol::by_name(&stage.prepared.network.protocol)
                 .map(|named| Inspector::new(named, stage.prepared.network.layout.clone())),
             process: manager.as_raw(),
-            gate: stage.gate,
+            child: stage.prepared.launch.child.clone().map(PathBuf::from),
+            gate: Some(stage.gate),
             files: stage.prepared.files.clone(),
             rules: stage.prepared.launch.rules.clone(),
             known: stage.known,
@@ -387,7 +402,7 @@ fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<
 
 /// Passes signals on until the manager has ended. If the proxy or the record is lost, the manager is
 /// ended: it must not go on unverified or unrecorded.
-fn watch(
+pub(super) fn watch(
     signals: &mut Signals,
     recorder: &Recorder,
     manager: Pid,

@@ -121,7 +121,8 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
                 .ok_or_else(|| internal("manager", "none"))?,
             inspector: None,
             process: launcher.id().as_raw(),
-            gate: Gate::new(listener_of_gate, near).map_err(io("gate"))?,
+            child: None,
+            gate: Some(Gate::new(listener_of_gate, near).map_err(io("gate"))?),
             files: FileGuard {
                 runtime_roots: library_roots(),
                 ..FileGuard::default()
@@ -226,6 +227,7 @@ fn launch(inside: &Path, outside: &Path, address: SocketAddr) -> Result<Launch, 
         environment: Vec::new(),
         directory: inside.into(),
         rules,
+        child: None,
     })
 }
 

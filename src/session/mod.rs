@@ -26,6 +26,7 @@ pub mod doctor;
 mod identity;
 mod places;
 mod prepare;
+mod query;
 mod runtime;
 mod seeds;
 mod signals;

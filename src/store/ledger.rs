@@ -119,7 +119,7 @@ impl Ledger {
 
     /// Notes that this content was verified, of an item whose content may change.
     pub fn vouch(&self, item: Item<'_>, digests: &Digests) -> Result<(), StoreError> {
-        let key = item.key_with(&[&digests.sha512.hex()]);
+        let key = item.key_with(&[&digests.sha256.hex()]);
         match self.entry(&key)? {
             Some(_) => Ok(()),
             None => self.put(&key, item, digests).map(|_put| ()),
@@ -128,13 +128,13 @@ impl Ledger {
 
     /// Whether some run verified this content of the item.
     pub fn vouches(&self, item: Item<'_>, digests: &Digests) -> Result<bool, StoreError> {
-        let entry = self.entry(&item.key_with(&[&digests.sha512.hex()]))?;
-        Ok(entry.is_some_and(|entry| entry.digest == digests.sha512))
+        let entry = self.entry(&item.key_with(&[&digests.sha256.hex()]))?;
+        Ok(entry.is_some_and(|entry| entry.digest == digests.sha256))
     }
 
     fn put(&self, key: &str, item: Item<'_>, digests: &Digests) -> Result<Put, StoreError> {
         let entry = Entry {
-            digest: digests.sha512.clone(),
+            digest: digests.sha256.clone(),
             size: digests.size,
             origin: item.origin.to_owned(),
             first_seen_by: self.run.clone(),
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(ledger.first_seen(ITEM).unwrap(), None);
         ledger.check(ITEM, &digests(b"c")).unwrap();
         let first = ledger.first_seen(ITEM).unwrap().unwrap();
-        assert_eq!(first.digest, digests(b"c").sha512);
+        assert_eq!(first.digest, digests(b"c").sha256);
     }
 
     #[test]

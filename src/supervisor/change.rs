@@ -55,15 +55,23 @@ impl Supervisor {
         if !self.is_writable(parent) {
             return None;
         }
-        let straight = self.straight.lock().is_ok_and(|seen| seen.contains(parent));
-        if !straight || named.climbs {
-            let real = std::fs::canonicalize(parent).ok()?;
+        let straight = |path| self.straight.lock().is_ok_and(|seen| seen.contains(path));
+        if !straight(parent) || named.climbs {
+            // A directory of its own in a place that was looked at leads nowhere else.
+            let own = !named.climbs
+                && parent.parent().is_some_and(straight)
+                && std::fs::symlink_metadata(parent).is_ok_and(|found| found.is_dir());
+            let real = if own {
+                parent.to_owned()
+            } else {
+                std::fs::canonicalize(parent).ok()?
+            };
             let full = real.join(path.file_name().unwrap_or_default());
             if !self.is_writable(&full) {
                 return Some(full);
             }
             // Through a link a protected place has two names: each is looked at anew.
-            let same = self.files.protected.is_empty() || real == *parent;
+            let same = self.protected.is_empty() || real == *parent;
             if same && let Ok(mut seen) = self.straight.lock() {
                 seen.insert(parent.to_owned());
             }

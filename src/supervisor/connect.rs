@@ -155,10 +155,10 @@ impl Supervisor {
         let subject = match parse(window) {
             None | Some(Address::Unspecified) => return Answer::Fail(libc::EINVAL),
             Some(Address::Internet(to)) => {
-                let own =
-                    to.ip().to_canonical() == Ipv4Addr::LOCALHOST && to.port() == self.gate.port;
-                if own {
-                    return self.swap(notification, descriptor(socket), to.is_ipv6());
+                let local = to.ip().to_canonical() == Ipv4Addr::LOCALHOST;
+                let gate = self.gate.as_ref();
+                if let Some(gate) = gate.filter(|gate| local && to.port() == gate.port) {
+                    return self.swap(gate, notification, descriptor(socket), to.is_ipv6());
                 }
                 to.to_string()
             }
@@ -173,10 +173,10 @@ impl Supervisor {
     }
 
     /// Replaces the manager's socket by one that is connected to the proxy.
-    fn swap(&self, notification: &Notification, number: i32, six: bool) -> Answer {
+    fn swap(&self, gate: &Gate, notification: &Notification, number: i32, six: bool) -> Answer {
         let swapped = (|| -> io::Result<()> {
             let flags = descriptor_flags(notification.thread, number)?;
-            let near = self.gate.dial(six)?;
+            let near = gate.dial(six)?;
             if flags & libc::O_NONBLOCK != 0 {
                 fcntl(&near, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             }

@@ -1,4 +1,4 @@
-//! `execve` and `execveat`: exactly one, by the launcher, by descriptor.
+//! `execve` and `execveat`: exactly one, by the launcher, by descriptor, and the one of a planned child.
 
 use std::sync::atomic::Ordering;
 
@@ -27,6 +27,13 @@ impl Supervisor {
                 decision: Decision::Allowed,
             });
             return Answer::GoOn(Continue::FirstExec);
+        }
+        if let Some(path) = self.planned(notification) {
+            self.send(Event::Exec {
+                path: shown(path),
+                decision: Decision::Allowed,
+            });
+            return Answer::GoOn(Continue::PlannedExec);
         }
         let address = if notification.number == libc::SYS_execveat {
             notification.arguments[1]

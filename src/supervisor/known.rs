@@ -1,4 +1,4 @@
-//! The digests of what this run's proxy released: what an artifact file on disk may be.
+//! The SHA-256 digests of what this run's proxy released: what an artifact file on disk may be.
 //!
 //! The proxy announces a release before it answers, but over another way than the bytes take, so a
 //! look-up waits a moment for the announcement.
@@ -17,25 +17,27 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub struct KnownDigests(Arc<(Mutex<HashSet<Digest>>, Condvar)>);
 
 impl KnownDigests {
-    /// Adds what one artifact may have.
-    pub fn add(&self, digests: impl IntoIterator<Item = Digest>) {
+    /// Adds that of one artifact.
+    pub fn add(&self, sha256: &Digest) {
         let (set, changed) = &*self.0;
         set.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .extend(digests);
+            .insert(sha256.clone());
         changed.notify_all();
     }
 
-    /// Which of these digests of one file is known, now or within a moment.
-    pub(super) fn any_of(&self, digests: &[&Digest]) -> Option<Digest> {
+    /// Whether that of a file is among them, now or within a moment.
+    pub(super) fn has(&self, sha256: &Digest) -> bool {
         let (set, changed) = &*self.0;
         let end = Instant::now() + PATIENCE;
         let mut known = set.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(digest) = digests.iter().find(|digest| known.contains(**digest)) {
-                return Some((*digest).clone());
+            if known.contains(sha256) {
+                return true;
             }
-            let left = end.checked_duration_since(Instant::now())?;
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                return false;
+            };
             known = changed
                 .wait_timeout(known, left)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -55,9 +57,9 @@ mod tests {
         let digest = |byte| Digest::new(Algorithm::Sha256, vec![byte; 32]).unwrap();
         let later = known.clone();
         let announced = digest(1);
-        let thread = std::thread::spawn(move || later.add([announced]));
-        assert_eq!(known.any_of(&[&digest(3), &digest(1)]), Some(digest(1)));
-        assert_eq!(known.any_of(&[&digest(2)]), None);
+        let thread = std::thread::spawn(move || later.add(&announced));
+        assert!(known.has(&digest(1)));
+        assert!(!known.has(&digest(2)));
         thread.join().unwrap();
     }
 }

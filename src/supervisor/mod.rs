@@ -8,9 +8,10 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -25,6 +26,7 @@ use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
 mod change;
+mod child;
 mod connect;
 mod exec;
 mod known;
@@ -34,12 +36,15 @@ mod open;
 mod path;
 mod probes;
 mod recall;
+mod sealed;
 
 pub use connect::Gate;
 pub use known::KnownDigests;
 pub use recall::Recall;
 
+use child::Child;
 use probes::Probes;
+use sealed::Sealed;
 
 /// Everything the workers share.
 #[derive(Debug)]
@@ -50,15 +55,20 @@ pub struct Supervisor {
     /// Process id of the manager.
     process: i32,
     started: AtomicBool,
+    child: Child,
     memory: Reader,
-    gate: Gate,
+    gate: Option<Gate>,
     files: FileGuard,
     readable: Vec<PathBuf>,
+    listable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     devices: Vec<PathBuf>,
+    runtime: Vec<PathBuf>,
+    protected: Vec<PathBuf>,
     probes: Probes,
     known: KnownDigests,
     recall: Option<Recall>,
+    sealed: Sealed,
     /// Parents of written files that were seen to be what their path says; for events only.
     straight: Mutex<HashSet<PathBuf>>,
     events: Sink,
@@ -114,8 +124,10 @@ pub struct Parts {
     pub inspector: Option<Inspector>,
     /// Process id of the manager.
     pub process: i32,
-    /// How to reach the proxy.
-    pub gate: Gate,
+    /// The ELF that one child process may execute, once.
+    pub child: Option<PathBuf>,
+    /// How to reach the proxy; without it there is no network at all.
+    pub gate: Option<Gate>,
     /// How to judge files.
     pub files: FileGuard,
     /// The Landlock rules of the run.
@@ -138,9 +150,10 @@ impl Supervisor {
                 .rules
                 .iter()
                 .filter(|rule| wanted.contains(&rule.access))
-                .map(|rule| PathBuf::from(&rule.path))
+                .map(|rule| plain(&rule.path))
                 .collect::<Vec<_>>()
         };
+        let all = |places: &[OsString]| places.iter().map(|place| plain(place)).collect();
         let probes = Probes::new(&parts.files.probes)?;
         Ok(Self {
             listener,
@@ -148,6 +161,7 @@ impl Supervisor {
             inspector: parts.inspector,
             process: parts.process,
             started: AtomicBool::new(false),
+            child: Child::new(parts.child.as_deref()),
             memory: parts.memory,
             gate: parts.gate,
             readable: having(&[
@@ -157,12 +171,16 @@ impl Supervisor {
                 Access::WriteFile,
                 Access::Device,
             ]),
+            listable: having(&[Access::List]),
             writable: having(&[Access::Write, Access::WriteFile]),
             devices: having(&[Access::Device]),
+            runtime: all(&parts.files.runtime_roots),
+            protected: all(&parts.files.protected),
             files: parts.files,
             probes,
             known: parts.known,
             recall: parts.recall,
+            sealed: Sealed::default(),
             straight: Mutex::new(HashSet::new()),
             events: parts.events,
             counts: Counts::default(),
@@ -268,6 +286,9 @@ impl Supervisor {
                 Judge::Change => self.change(notification),
                 Judge::Metadata => self.metadata(notification),
             },
+            Some(Verdict::Refuse(_, Code::ProcessRefused)) if self.child.is_made_now() => {
+                Answer::GoOn(Continue::Scalars)
+            }
             Some(Verdict::Refuse(errno, code)) => {
                 let subject = describe(call.name, &notification.arguments);
                 let message = if code == Code::ProcessRefused {
@@ -334,6 +355,11 @@ impl<'a> Turn<'a> {
     fn pass(&self) {
         drop(self.0.take());
     }
+}
+
+/// A place as it can be compared as bytes: no doubled, trailing or empty names.
+fn plain(place: &OsStr) -> PathBuf {
+    Path::new(place).components().collect()
 }
 
 /// A refused call with the arguments that made it so, for messages.

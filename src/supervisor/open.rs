@@ -8,20 +8,22 @@
 //! answered with its view; `/proc/self` files are opened for the manager, because `/proc` as a whole
 //! is closed to it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::change::refused;
 use super::path::{Named, by_descriptor, descriptor, real, shown};
 use super::recall::Recalled;
+use super::sealed::Copy;
 use super::{Answer, Supervisor, Turn};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Decision, Digest, Event, Finding, Integrity};
+use crate::model::{Code, Decision, Digest, Event, Finding, Integrity, Trust};
 use crate::profile::kernel;
 use crate::protocol::Artifact;
 use crate::sys::fd;
@@ -193,6 +195,9 @@ impl Supervisor {
         let (Ok(path), Ok(metadata)) = (real(&held), held.metadata()) else {
             return go_on;
         };
+        if metadata.is_dir() && self.is_listable(&path) {
+            return go_on;
+        }
         if !self.is_readable(&path) {
             return unreadable(name, &path);
         }
@@ -215,8 +220,28 @@ impl Supervisor {
             // The file that was looked at, whatever its name leads to by now.
             return self.inject(notification, &file.into(), flags);
         }
-        turn.pass();
-        self.artifact(notification, name, &path, &mut file, metadata.len(), flags)
+        let at_hand = self.sealed.find(&path, &metadata);
+        let verified = match at_hand {
+            Some(copy) => Ok(copy),
+            None => {
+                turn.pass();
+                self.artifact(&path, &mut file, &metadata)
+            }
+        };
+        match verified {
+            Ok(copy) => {
+                if !copy.own {
+                    self.send(Event::Call {
+                        call: name.to_owned(),
+                        subject: shown(&path),
+                        decision: Decision::Allowed,
+                        digest: Some(copy.sha256.clone()),
+                    });
+                }
+                self.inject_memory(notification, &copy.content, flags)
+            }
+            Err(answer) => answer,
+        }
     }
 
     fn is_artifact(&self, path: &Path, file: &File) -> bool {
@@ -242,19 +267,19 @@ impl Supervisor {
         })
     }
 
+    /// Verifies an artifact file and makes the sealed copy that is handed out in its place.
     fn artifact(
         &self,
-        notification: &Notification,
-        name: &str,
         path: &Path,
         file: &mut File,
-        size: u64,
-        flags: i32,
-    ) -> Answer {
+        metadata: &Metadata,
+    ) -> Result<Arc<Copy>, Answer> {
         let subject = shown(path);
+        let size = metadata.len();
+        let failed = |error: io::Error, or| Answer::Fail(error.raw_os_error().unwrap_or(or));
         if size > LARGEST {
             let message = format!("`{subject}` refused: larger than any artifact ({size} bytes)");
-            return refuse_file(Code::FileUnverified, subject, message);
+            return Err(refuse_file(Code::FileUnverified, subject, message));
         }
         // Hashed is the copy that nobody else can reach, so what was hashed is what is handed out.
         let promised = self.promised(path);
@@ -262,53 +287,43 @@ impl Supervisor {
             io::copy(&mut file.take(LARGEST), &mut copy)?;
             Hashed::read(copy, promised)
         });
-        let hashed = match copied {
-            Ok(hashed) => hashed,
-            Err(error) => return Answer::Fail(error.raw_os_error().unwrap_or(libc::EIO)),
-        };
+        let hashed = copied.map_err(|error| failed(error, libc::EIO))?;
         let digests = hashed.digests().clone();
         let own = promised.is_none() && self.is_own(path);
         let promise = match promised {
             Some(promised) => promised.clone(),
-            None if own => Integrity::of(digests.sha512.clone()),
+            None if own => Integrity::of(digests.sha256.clone()),
             None => match self.expected(path, &digests) {
-                Ok(known) => Integrity::of(known),
-                Err(finding) => return Answer::Refuse(libc::EACCES, finding),
+                Ok(()) => Integrity::of(digests.sha256.clone()),
+                Err(finding) => return Err(Answer::Refuse(libc::EACCES, finding)),
             },
         };
         let verified = match hashed.verify([&promise]) {
             Ok(verified) => verified,
             Err(mismatch) => {
-                let computed = mismatch.computed.unwrap_or(digests.sha512);
+                let computed = mismatch.computed.unwrap_or(digests.sha256);
                 let message = format!(
                     "`{subject}` refused: its digest differs\nexpected {promise}\ncomputed {computed}"
                 );
-                return refuse_file(Code::FileMismatch, subject, message);
+                return Err(refuse_file(Code::FileMismatch, subject, message));
             }
         };
         let (copy, digests) = verified.into_parts();
         if let Some(finding) = self.objection(path, &copy, promised, &digests.sha256) {
-            return Answer::Refuse(libc::EACCES, finding);
+            return Err(Answer::Refuse(libc::EACCES, finding));
         }
-        if !own {
-            self.send(Event::Call {
-                call: name.to_owned(),
-                subject,
-                decision: Decision::Allowed,
-                digest: Some(digests.sha256.clone()),
-            });
-        }
-        let Some(trust) = &self.files.trust else {
-            return self.inject_memory(notification, &copy, flags);
+        let content = match &self.files.trust {
+            None => copy,
+            Some(trust) => self.handed_out(copy, path, &digests.sha256, trust, own)?,
         };
-        let opened = Opened {
-            path,
-            sha256: &digests.sha256,
-            content: &copy,
-            trust,
+        fd::seal(&content).map_err(|error| failed(error, libc::ENOMEM))?;
+        let copy = Arc::new(Copy {
+            content,
+            sha256: digests.sha256,
             own,
-        };
-        self.hand_out(notification, &opened, flags)
+        });
+        self.sealed.keep(path, metadata, &copy);
+        Ok(copy)
     }
 
     /// Whether the run itself made a file.
@@ -316,50 +331,65 @@ impl Supervisor {
         self.files.own.iter().any(|place| path.starts_with(place))
     }
 
-    /// Gives a manager that may run artifacts what its driver says.
-    fn hand_out(&self, notification: &Notification, opened: &Opened<'_>, flags: i32) -> Answer {
-        let subject = shown(opened.path);
+    /// What a manager that may run artifacts is given in place of this one: what its driver says.
+    fn handed_out(
+        &self,
+        content: File,
+        path: &Path,
+        sha256: &Digest,
+        trust: &Trust,
+        own: bool,
+    ) -> Result<File, Answer> {
+        let subject = shown(path);
         let handed = |trusted| {
             // What the run made itself is no artifact of anybody.
-            if !opened.own {
+            if !own {
                 self.send(Event::HandedOut {
                     path: subject.clone(),
-                    sha256: opened.sha256.clone(),
+                    sha256: sha256.clone(),
                     trusted,
                 });
             }
         };
-        match self.manager.hand_out(opened) {
-            Ok(HandOut::Whole) => self.inject_memory(notification, opened.content, flags),
+        let opened = Opened {
+            path,
+            sha256,
+            content: &content,
+            trust,
+            own,
+        };
+        match self.manager.hand_out(&opened) {
+            Ok(HandOut::Whole) => Ok(content),
             Ok(HandOut::Trusted(why)) => {
                 handed(Some(why));
-                self.inject_memory(notification, opened.content, flags)
+                Ok(content)
             }
             Ok(HandOut::View(view)) => {
                 handed(None);
-                self.inject_bytes(notification, &view, flags)
+                in_memory(&view)
+                    .map_err(|error| Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)))
             }
-            Ok(HandOut::Refused(finding)) => Answer::Refuse(libc::EACCES, finding),
+            Ok(HandOut::Refused(finding)) => Err(Answer::Refuse(libc::EACCES, finding)),
             Err(error) => {
                 let message = format!("`{subject}` refused: no view of it can be made: {error}");
-                refuse_file(Code::ArtifactInvalid, subject, message)
+                Err(refuse_file(Code::ArtifactInvalid, subject, message))
             }
         }
     }
 
-    /// The digest that the file may have, if it is one of these. What is known of its path comes
-    /// before what is known of its bytes: those of one artifact do not stand for another.
-    fn expected(&self, path: &Path, digests: &Digests) -> Result<Digest, Box<Finding>> {
+    /// Whether the file may have these digests. What is known of its path comes before what is known
+    /// of its bytes: those of one artifact do not stand for another.
+    fn expected(&self, path: &Path, digests: &Digests) -> Result<(), Box<Finding>> {
         let recalled = match &self.recall {
             Some(recall) => recall.of(path, digests),
             None => Ok(Recalled::Unknown),
         };
         let subject = shown(path);
-        let computed = &digests.sha512;
+        let computed = &digests.sha256;
         let hint = "remove the file, so that it is fetched again and verified";
         let kept = self.files.kept.iter().any(|place| path.starts_with(place));
         let (code, message) = match recalled {
-            Ok(Recalled::Same) => return Ok(digests.sha512.clone()),
+            Ok(Recalled::Same) => return Ok(()),
             Ok(Recalled::Changed(first)) => {
                 let message = format!(
                     "`{subject}` refused: it is not what was first verified\nexpected {first}\n\
@@ -368,9 +398,8 @@ impl Supervisor {
                 (Code::FileMismatch, message)
             }
             Ok(Recalled::Unknown) => {
-                let all = [&digests.sha512, &digests.sha256];
-                if let Some(known) = self.known.any_of(&all) {
-                    return Ok(known);
+                if self.known.has(computed) {
+                    return Ok(());
                 }
                 let who = match kept {
                     true => {
@@ -421,20 +450,16 @@ impl Supervisor {
     }
 
     fn inject_bytes(&self, notification: &Notification, content: &[u8], flags: i32) -> Answer {
-        let written = fd::memory().and_then(|mut memory| {
-            memory.write_all(content)?;
-            Ok(memory)
-        });
-        match written {
+        let sealed = in_memory(content).and_then(|memory| fd::seal(&memory).map(|()| memory));
+        match sealed {
             Ok(memory) => self.inject_memory(notification, &memory, flags),
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
         }
     }
 
-    /// Seals the memory and hands out a new description of it, read-only, at its beginning.
+    /// Hands out a new description of sealed memory, read-only, at its beginning.
     fn inject_memory(&self, notification: &Notification, memory: &File, flags: i32) -> Answer {
-        let reopen = format!("/proc/self/fd/{}", memory.as_raw_fd());
-        match fd::seal(memory).and_then(|()| File::open(reopen)) {
+        match File::open(by_descriptor(memory)) {
             Ok(file) => self.inject(notification, &file.into(), flags),
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::ENOMEM)),
         }
@@ -450,6 +475,12 @@ impl Supervisor {
             Err(error) => Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES)),
         }
     }
+}
+
+fn in_memory(content: &[u8]) -> io::Result<File> {
+    let mut memory = fd::memory()?;
+    memory.write_all(content)?;
+    Ok(memory)
 }
 
 fn unreadable(call: &str, path: &Path) -> Answer {

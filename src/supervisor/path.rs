@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -76,18 +77,18 @@ impl Supervisor {
 
     /// Whether a real path lies below a place that the run may write.
     pub(super) fn is_writable(&self, path: &Path) -> bool {
-        self.writable.iter().any(|root| path.starts_with(root)) && !self.is_protected(path)
+        self.writable.iter().any(|root| lies_below(path, root)) && !self.is_protected(path)
     }
 
     /// Whether a path is one that the run must leave alone, or lies below one.
     fn is_protected(&self, path: &Path) -> bool {
-        let mut protected = self.files.protected.iter();
-        protected.any(|root| path.starts_with(root))
+        let mut protected = self.protected.iter();
+        protected.any(|root| lies_below(path, root))
     }
 
     /// Whether a path holds one that the run must leave alone, so that it must stay where it is.
     pub(super) fn holds_protected(&self, named: &Named) -> bool {
-        if self.files.protected.is_empty() {
+        if self.protected.is_empty() {
             return false;
         }
         let real = named.lexical.parent().and_then(|parent| {
@@ -95,24 +96,25 @@ impl Supervisor {
             Some(real.join(named.lexical.file_name()?))
         });
         let holds = |path: &Path| {
-            let mut protected = self.files.protected.iter();
-            protected.any(|root| Path::new(root).starts_with(path))
+            let mut protected = self.protected.iter();
+            protected.any(|root| root.starts_with(path))
         };
         holds(&named.lexical) || real.is_some_and(|real| holds(&real))
     }
 
     /// Whether a real path lies below a place that the run may read.
     pub(super) fn is_readable(&self, path: &Path) -> bool {
-        self.readable.iter().any(|root| path.starts_with(root))
+        self.readable.iter().any(|root| lies_below(path, root))
+    }
+
+    /// Whether a real path is a directory that the run may list, or lies below one.
+    pub(super) fn is_listable(&self, path: &Path) -> bool {
+        self.listable.iter().any(|root| path.starts_with(root))
     }
 
     /// Whether a real path lies below the runtime's own roots and not below a writable place.
     pub(super) fn is_runtime(&self, path: &Path) -> bool {
-        self.files
-            .runtime_roots
-            .iter()
-            .any(|root| path.starts_with(root))
-            && !self.is_writable(path)
+        self.runtime.iter().any(|root| lies_below(path, root)) && !self.is_writable(path)
     }
 }
 
@@ -176,6 +178,15 @@ pub(super) fn real(held: &impl AsRawFd) -> io::Result<PathBuf> {
     fs::read_link(by_descriptor(held))
 }
 
+/// `path.starts_with(root)` for two paths without `.`, `..` and doubled separators: they are compared
+/// as bytes, because every call of a run is compared with every root.
+fn lies_below(path: &Path, root: &Path) -> bool {
+    let (path, root) = (path.as_os_str().as_bytes(), root.as_os_str().as_bytes());
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    path.strip_prefix(root)
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+}
+
 /// Resolves `.` and `..` by name.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::from("/");
@@ -209,6 +220,23 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(normal(Path::new(given)), Path::new(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_place_lies_below_its_roots_by_whole_names() {
+        for (path, root, expected) in [
+            ("/a/b", "/a", true),
+            ("/a", "/a", true),
+            ("/a", "/a/", true),
+            ("/ab", "/a", false),
+            ("/a", "/a/b", false),
+            ("/a", "/", true),
+            ("/", "/", true),
+        ] {
+            let (path, root) = (Path::new(path), Path::new(root));
+            assert_eq!(lies_below(path, root), expected, "{path:?} {root:?}");
+            assert_eq!(path.starts_with(root), expected, "{path:?} {root:?}");
         }
     }
 

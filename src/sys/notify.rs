@@ -228,6 +228,9 @@ impl Listener {
 pub enum Continue {
     /// The launcher's one exec: no foreign code has run in that process.
     FirstExec,
+    /// The exec of a planned child: by whichever name, Landlock executes nothing but the programs of
+    /// the plan, and the plan trusts them.
+    PlannedExec,
     /// Only numbers were judged.
     Scalars,
     /// Landlock answers the call with the same rules, whatever the pointers say by then.

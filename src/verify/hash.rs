@@ -1,10 +1,10 @@
 //! Hashing while content passes, and the one way from hashed to verified content.
 //!
-//! [`Hashing`] wraps a [`Sink`]: each chunk is hashed under SHA-256 and SHA-512 (and SHA-384 where
-//! that was promised) and handed on without a copy. [`Hashed::verify`] compares with promises,
-//! [`Hashed::confirm`] with what the sender itself states; they are the only constructors of
-//! [`Verified`]. SHA-1 keeps no promise and is computed only where a sender states nothing better;
-//! MD5 is never computed.
+//! [`Hashing`] wraps a [`Sink`]: each chunk is hashed under SHA-256, which names the content in
+//! records, and under what the promises need besides, and handed on without a copy.
+//! [`Hashed::verify`] compares with promises, [`Hashed::confirm`] with what the sender itself states;
+//! they are the only constructors of [`Verified`]. SHA-1 keeps no promise and is computed only where
+//! a sender states nothing better; MD5 is never computed.
 //!
 //! FIPS 180-4; W3C Subresource Integrity for what a promise looks like.
 
@@ -44,30 +44,35 @@ pub struct Hashing<S> {
     sha1: Option<Sha1>,
     sha256: Sha256,
     sha384: Option<Sha384>,
-    sha512: Sha512,
+    sha512: Option<Sha512>,
 }
 
 impl<S: Sink> Hashing<S> {
-    /// Starts over `sink`. SHA-384 is computed only when one of the promises needs it.
+    /// Starts over `sink`.
     pub fn new<'a>(sink: S, promises: impl IntoIterator<Item = &'a Integrity>) -> Self {
-        let sha384 = promises
-            .into_iter()
-            .flat_map(Integrity::deciding)
-            .any(|digest| digest.algorithm() == Algorithm::Sha384);
-        Self {
+        let mut hashing = Self {
             sink,
             size: 0,
             sha1: None,
             sha256: Sha256::new(),
-            sha384: sha384.then(Sha384::new),
-            sha512: Sha512::new(),
+            sha384: None,
+            sha512: None,
+        };
+        for digest in promises.into_iter().flat_map(Integrity::deciding) {
+            match digest.algorithm() {
+                Algorithm::Sha384 => drop(hashing.sha384.get_or_insert_default()),
+                Algorithm::Sha512 => drop(hashing.sha512.get_or_insert_default()),
+                Algorithm::Sha256 | Algorithm::Sha1 | Algorithm::Md5 => {}
+            }
         }
+        hashing
     }
 
-    /// Computes SHA-1 too.
+    /// Computes everything that a sender may state of its bytes.
     #[must_use]
-    pub fn with_sha1(mut self) -> Self {
+    pub fn complete(mut self) -> Self {
         self.sha1 = Some(Sha1::new());
+        self.sha512.get_or_insert_default();
         self
     }
 
@@ -101,7 +106,9 @@ impl<S> Hashing<S> {
         if let Some(sha384) = &mut self.sha384 {
             sha384.update(chunk);
         }
-        self.sha512.update(chunk);
+        if let Some(sha512) = &mut self.sha512 {
+            sha512.update(chunk);
+        }
     }
 
     fn digests(self) -> (Digests, S) {
@@ -114,7 +121,9 @@ impl<S> Hashing<S> {
             sha384: self
                 .sha384
                 .map(|sha| digest(Algorithm::Sha384, sha.finalize().to_vec())),
-            sha512: digest(Algorithm::Sha512, self.sha512.finalize().to_vec()),
+            sha512: self
+                .sha512
+                .map(|sha| digest(Algorithm::Sha512, sha.finalize().to_vec())),
         };
         (digests, self.sink)
     }
@@ -204,18 +213,26 @@ pub struct Digests {
     pub sha256: Digest,
     /// SHA-384, where a promise needed it.
     pub sha384: Option<Digest>,
-    /// SHA-512.
-    pub sha512: Digest,
+    /// SHA-512, where a promise needed it.
+    pub sha512: Option<Digest>,
 }
 
 impl Digests {
+    /// Whether they keep a promise; what was not computed keeps none.
+    pub fn keep(&self, promise: &Integrity) -> bool {
+        promise
+            .deciding()
+            .filter_map(|digest| self.under(digest.algorithm()))
+            .any(|computed| promise.accepts(computed))
+    }
+
     /// The digest under that function, if it was computed.
     pub const fn under(&self, algorithm: Algorithm) -> Option<&Digest> {
         match algorithm {
             Algorithm::Md5 | Algorithm::Sha1 => None,
             Algorithm::Sha256 => Some(&self.sha256),
             Algorithm::Sha384 => self.sha384.as_ref(),
-            Algorithm::Sha512 => Some(&self.sha512),
+            Algorithm::Sha512 => self.sha512.as_ref(),
         }
     }
 }
@@ -240,15 +257,10 @@ impl<C> Hashed<C> {
     ) -> Result<Verified<C>, Mismatch> {
         let mut compared = false;
         for promise in promises {
-            let computed = self.digests.under(promise.algorithm());
-            let kept = promise
-                .deciding()
-                .filter_map(|digest| self.digests.under(digest.algorithm()))
-                .any(|computed| promise.accepts(computed));
-            if !kept {
+            if !self.digests.keep(promise) {
                 return Err(Mismatch {
                     promised: Some(promise.clone()),
-                    computed: computed.cloned(),
+                    computed: self.digests.under(promise.algorithm()).cloned(),
                     size: self.digests.size,
                 });
             }
@@ -349,8 +361,8 @@ mod tests {
 
     const ABC: &str = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
 
-    fn hashed(promise: &Integrity) -> Hashed<Vec<u8>> {
-        let mut hashing = Hashing::new(Vec::new(), [promise]);
+    fn hashed<'a>(promises: impl IntoIterator<Item = &'a Integrity>) -> Hashed<Vec<u8>> {
+        let mut hashing = Hashing::new(Vec::new(), promises);
         hashing.push(Bytes::from_static(b"a")).unwrap();
         hashing.push(Bytes::from_static(b"bc")).unwrap();
         hashing.finish()
@@ -359,26 +371,23 @@ mod tests {
     #[test]
     fn the_published_vector_is_computed_over_all_chunks() {
         let promise = Integrity::parse(&format!("sha256-{ABC}")).unwrap();
-        let verified = hashed(&promise).verify([&promise]).unwrap();
+        let verified = hashed([&promise]).verify([&promise]).unwrap();
         assert_eq!(verified.content(), b"abc");
         assert_eq!(verified.digests().size, 3);
         assert_eq!(verified.digests().sha256, sha256(b"abc"));
-        assert!(
-            verified
-                .digests()
-                .sha512
-                .hex()
-                .starts_with("ddaf35a193617aba")
-        );
+        assert_eq!(verified.digests().sha512, None);
     }
 
     #[test]
-    fn sha384_is_computed_when_promised() {
-        let other = Integrity::parse(
+    fn what_is_promised_is_computed_beside_sha256() {
+        for promised in [
             "sha384-ywB1P0WjXou1oD1pmsZQBycsMqsO3tFjGotgWkP/W+2AhgcroefMI1i67KE0yCWn",
-        )
-        .unwrap();
-        assert!(hashed(&other).verify([&other]).is_ok());
+            "sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==",
+        ] {
+            let promise = Integrity::parse(promised).unwrap();
+            let verified = hashed([&promise]).verify([&promise]).unwrap();
+            assert_eq!(verified.digests().sha256, sha256(b"abc"));
+        }
     }
 
     #[test]
@@ -387,7 +396,9 @@ mod tests {
         let broken = Integrity::of(
             Digest::new(Algorithm::Sha512, vec![7; Algorithm::Sha512.size()]).unwrap(),
         );
-        let mismatch = hashed(&kept).verify([&kept, &broken]).unwrap_err();
+        let mismatch = hashed([&kept, &broken])
+            .verify([&kept, &broken])
+            .unwrap_err();
         assert_eq!(mismatch.promised, Some(broken));
         assert!(mismatch.computed.is_some());
     }
@@ -395,8 +406,8 @@ mod tests {
     #[test]
     fn nothing_is_verified_without_a_promise_or_by_a_weak_one() {
         let weak = Integrity::parse("sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J0=").unwrap();
-        assert!(hashed(&weak).verify([&weak]).is_err());
-        assert!(hashed(&weak).verify([]).is_err());
+        assert!(hashed([&weak]).verify([&weak]).is_err());
+        assert!(hashed([&weak]).verify([]).is_err());
     }
 
     #[test]
@@ -405,7 +416,7 @@ mod tests {
         let good = sha1("a9993e364706816aba3e25717850c26c9cd0d89d");
         let strong = sha256(b"abc");
         let content = || {
-            let mut hashing = Hashing::new(Vec::new(), []).with_sha1();
+            let mut hashing = Hashing::new(Vec::new(), []).complete();
             hashing.push(Bytes::from_static(b"abc")).unwrap();
             hashing.finish()
         };
@@ -416,7 +427,7 @@ mod tests {
         let wrong = sha1(&"00".repeat(20));
         let mismatch = content().confirm(&[strong, wrong]).unwrap_err();
         assert_eq!(mismatch.computed, Some(good.clone()));
-        let plain = hashed(&Integrity::of(good.clone()));
+        let plain = hashed([&Integrity::of(good.clone())]);
         assert!(plain.confirm(&[good]).is_err(), "it was not computed");
     }
 

@@ -111,7 +111,7 @@ fn doctor_finds_every_canary_refused() {
 }
 
 /// The program in node's place; `cargo test` builds it beside the tested binary.
-fn hostile() -> PathBuf {
+pub(crate) fn hostile() -> PathBuf {
     std::env::var_os("V4RUN_HOSTILE").map_or_else(
         || Path::new(env!("CARGO_BIN_EXE_v4run")).with_file_name("examples/hostile"),
         PathBuf::from,

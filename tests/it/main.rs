@@ -51,3 +51,7 @@ mod scripts;
 mod sentinel;
 mod surroundings;
 mod upstream;
+mod uv;
+mod uv_code;
+mod uv_install;
+mod uv_sync;

@@ -1,7 +1,7 @@
 //! Control 4.18: the client does not execute component code.
 //!
-//! In a watched run there is one program start, the manager's own; everything else is refused by the
-//! kernel and each attempt is a refusal that violates the control (applied in the parent module).
+//! In a watched run there is one program start, the manager's own, or the few that its plan names;
+//! everything else is refused by the kernel and each attempt is a refusal that violates the control (applied in the parent module).
 //! Install scripts that were left out are told, with the package they belong to.
 //! SCVS 1.0, chapter V4, control 4.18.
 
@@ -35,7 +35,8 @@ impl Control for NoExecution {
 
     fn interpretation(&self) -> &'static str {
         "From start to end of the install, exactly one program is started, the package manager's \
-         own runtime as found before; no other program, process, native library or script of a \
+         own runtime as found before, and where that must ask its language's interpreter, that \
+         interpreter once before anything is fetched; no other program, process, native library or script of a \
          component is started or loaded. Install scripts are left out and listed."
     }
 
@@ -56,6 +57,7 @@ impl Control for NoExecution {
         let denied = starts(|decision| decision != Decision::Allowed);
         let suppressed = index.suppressed.len();
         let rows = json!({
+            "planned": index.planned,
             "allowed": allowed,
             "denied": denied,
             "repeated": index.repeated,
@@ -74,7 +76,7 @@ impl Control for NoExecution {
             })).collect::<Vec<_>>(),
         });
         let verdict = match allowed.len() {
-            1 => Verdict::new(
+            1 if index.planned.len() < 2 => Verdict::new(
                 Status::Enforced,
                 format!(
                     "one program was started, the package manager's own; {} refused, {} not run{}",
@@ -84,8 +86,21 @@ impl Control for NoExecution {
                 ),
             ),
             0 => Verdict::unknown("the start of the package manager is not recorded"),
+            more if allowed == index.planned => Verdict::new(
+                Status::Enforced,
+                format!(
+                    "{more} programs were started, those of the plan and in its order; {} refused, \
+                     {} not run",
+                    things(denied.len(), "other start"),
+                    things(suppressed, "install script")
+                ),
+            ),
             more => Verdict::unknown(format!(
-                "{more} programs were started where one is expected"
+                "{more} programs were started where {} is expected",
+                match index.planned.len() {
+                    0 | 1 => "one".to_owned(),
+                    planned => format!("a plan of {planned}"),
+                }
             )),
         };
         let exceptions = index.trusted.len();
@@ -156,5 +171,32 @@ mod tests {
             NoExecution.assess(&Evidence::new(&events)).status,
             Status::Unknown
         );
+    }
+
+    #[test]
+    fn a_longer_plan_is_kept_to_the_letter() {
+        let exec = |path: &str| Event::Exec {
+            path: path.into(),
+            decision: Decision::Allowed,
+        };
+        let status = |planned: &[&str], started: &[&str]| {
+            let mut events = healthy();
+            events.retain(|event| !matches!(event, Event::Exec { .. }));
+            events.push(Event::Planned {
+                programs: planned.iter().map(|path| (*path).to_owned()).collect(),
+            });
+            events.extend(started.iter().map(|path| exec(path)));
+            NoExecution.assess(&Evidence::new(&events)).status
+        };
+        let plan = ["/m", "/python", "/m"];
+        assert_eq!(status(&plan, &plan), Status::Enforced);
+        for started in [
+            &["/m"][..],
+            &["/m", "/m", "/python"],
+            &["/m", "/other", "/m"],
+            &["/m", "/python", "/python", "/m"],
+        ] {
+            assert_eq!(status(&plan, started), Status::Unknown, "{started:?}");
+        }
     }
 }

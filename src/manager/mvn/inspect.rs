@@ -70,7 +70,7 @@ pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<In
                 continue;
             };
             let part = parts.entry(coordinates).or_default();
-            part.digest = Some(released.sha512.clone());
+            part.digest = Some(released.sha256.clone());
             part.address = Some(released.url.clone());
             part.fetched = true;
         } else if let Event::Call {
@@ -170,7 +170,7 @@ mod tests {
             url: format!("https://r.invalid/maven2/{path}"),
             size: 1,
             sha256: digest(Algorithm::Sha256, byte),
-            sha512: digest(Algorithm::Sha512, byte),
+            sha512: Some(digest(Algorithm::Sha512, byte)),
             anchor: Anchor::SideFile,
             source: Source::Network,
         })

@@ -265,6 +265,7 @@ impl<'a> Plan<'a> {
         let launch = self.launch(rules)?;
         let files = self.guard(runtime_roots)?;
         Ok(Prepared {
+            queries: Vec::new(),
             launch,
             files,
             network: self.network(),

@@ -7,24 +7,25 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::argv::{self, Line};
-use super::checked::{Checked, Command, Destination, PipVersion};
-use super::configuration::{Configuration, Origin, Places};
+use super::asked::{Origin, Requirement};
+use super::checked::{Checked, Command, Destination};
+use super::configuration::{Configuration, Places};
 use super::find::absolute;
 use super::gather::{self, Gathered, Gatherer, Grounds};
 use super::index::{self, Allowed, Scope};
 use super::links::Links;
 use super::options::Grammar;
 use super::settings::{self, Judged, Setting};
-use super::target::Target;
+use super::target::{PipVersion, Target};
 use super::trust;
-use super::{find, lock, netrc, subcommand};
+use super::{find, lock, netrc, stated, subcommand};
 use crate::manager::place::resolved;
-use crate::manager::{Refusal, Request, read};
+use crate::manager::{Refusal, Request};
 use crate::model::python;
 use crate::model::{Code, Event, Expected, Finding, Severity};
 use crate::profile::Profile;
 
-mod statements;
+mod destination;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -133,7 +134,7 @@ impl<'a> Check<'a> {
     fn run(self) -> Result<Checked, Refusal> {
         let grammar = Grammar::of(self.grammar);
         let asks = grammar.long("index-url").is_some() && self.command != Command::Help;
-        let logins = self.logins();
+        let logins = netrc::of(self.request);
         let standard = if asks {
             index::standard(&self.target.pip)
         } else {
@@ -205,19 +206,6 @@ impl<'a> Check<'a> {
             })
         });
         leads.collect()
-    }
-
-    /// Logins of the user's netrc.
-    fn logins(&self) -> Vec<netrc::Login> {
-        let named = self.request.environment.get(std::ffi::OsStr::new("NETRC"));
-        let own = || self.request.home.as_ref().map(|home| home.join(".netrc"));
-        let path = named
-            .map(|path| self.request.directory.join(path))
-            .or_else(own);
-        let bytes = path.and_then(|path| read::file(&path, LIMIT).ok().flatten());
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        text.and_then(|text| netrc::parse(&text))
-            .unwrap_or_default()
     }
 
     /// Everything that the user names as an index is allowed, used or not.
@@ -298,7 +286,7 @@ impl<'a> Check<'a> {
         events: Vec<Event>,
         mut findings: Vec<Finding>,
     ) -> Checked {
-        let mut expected = statements::stated(&gathered);
+        let mut expected = stated::stated(&gathered);
         expected.extend(gathered.expected.iter().cloned());
         expected.extend(locked);
         for artifact in &self.request.policy.artifacts {
@@ -315,9 +303,13 @@ impl<'a> Check<'a> {
                 pinned.push((path, integrity));
             }
         }
-        let trusted = trust::Trust::read(&self.judged, self.request);
+        let trusted = trust::Trust::read(
+            self.judged.last("cert"),
+            self.judged.last("proxy"),
+            self.request,
+        );
         findings.extend(trusted.findings);
-        let destination = statements::destination(&self.judged);
+        let destination = destination::destination(&self.judged);
         let passed = |name: &str| self.judged.passed.iter().any(|one| one == name);
         let required = passed("--require-hashes") || gathered.require_hashes;
         let hashed = gathered
@@ -335,7 +327,7 @@ impl<'a> Check<'a> {
             arguments.push("--break-system-packages".to_owned());
         }
         arguments.extend(words);
-        let own = |one: &super::checked::Requirement| one.name == "pip" && !one.constraint;
+        let own = |one: &Requirement| one.name == "pip" && !one.constraint;
         Checked {
             command: self.command,
             arguments,

@@ -6,38 +6,8 @@
 
 use std::path::PathBuf;
 
-use url::Url;
-
-use crate::model::{Credential, Digest, Event, Expected, Finding, Integrity, Secret};
-
-/// Version of the pip that is going to run, as its package states it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PipVersion {
-    /// First number: the year of the release.
-    pub(super) major: u16,
-    /// Second number.
-    pub(super) minor: u16,
-}
-
-impl PipVersion {
-    /// A version by its two leading numbers.
-    pub(super) const fn new(major: u16, minor: u16) -> Self {
-        Self { major, minor }
-    }
-
-    /// Reads the leading numbers of a version text. `None` when there are none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.trim().split('.');
-        let major = parts.next()?.parse().ok()?;
-        let minor: String = parts
-            .next()
-            .unwrap_or("0")
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .collect();
-        Some(Self::new(major, minor.parse().ok()?))
-    }
-}
+use super::asked::{Index, Requirement};
+use crate::model::{Event, Expected, Finding, Integrity, Secret};
 
 /// What pip is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,38 +99,6 @@ impl Command {
     }
 }
 
-/// An index that pip is to use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Index {
-    /// Address without credentials, path with a final `/`.
-    pub(super) url: Url,
-    /// What the proxy presents there.
-    pub(super) credential: Option<Credential>,
-    /// Where it was configured, for messages.
-    pub(super) configured_in: String,
-    /// Whether the user or the policy named it, so that it may lie at a private address.
-    pub(super) may_be_private: bool,
-}
-
-/// One thing that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Requirement {
-    /// Normalized name.
-    pub(super) name: String,
-    /// Version specifier as text, empty when there is none.
-    pub(super) specifier: String,
-    /// Extras, normalized.
-    pub(super) extras: Vec<String>,
-    /// Environment marker as text.
-    pub(super) marker: Option<String>,
-    /// Digests that the line gives, weak ones left out.
-    pub(super) hashes: Vec<Digest>,
-    /// `requirements.txt:3`, or `command line`.
-    pub(super) place: String,
-    /// Whether it only limits what another requirement may choose.
-    pub(super) constraint: bool,
-}
-
 /// Where the command puts things, as the user said it; relative to the working directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Destination {
@@ -231,18 +169,4 @@ pub(super) struct Checked {
     pub(super) events: Vec<Event>,
     /// Notes.
     pub(super) findings: Vec<Finding>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_ordered_by_number() {
-        assert_eq!(PipVersion::parse("23.2.1"), Some(PipVersion::new(23, 2)));
-        assert_eq!(PipVersion::parse("25.1rc1"), Some(PipVersion::new(25, 1)));
-        assert_eq!(PipVersion::parse("26"), Some(PipVersion::new(26, 0)));
-        assert_eq!(PipVersion::parse("new"), None);
-        assert!(PipVersion::new(22, 2) < PipVersion::new(22, 10));
-    }
 }

@@ -11,43 +11,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::asked::{Origin, Stated, VARIABLES};
 use super::ini;
 use crate::manager::read::{self, ReadError};
 use crate::model::{Code, Event, Finding};
 
 /// Configuration files are short.
 const LIMIT: u64 = 1 << 20;
-
-/// Section of the variables, as pip names it.
-pub(super) const VARIABLES: &str = ":env:";
-
-/// Who says something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The command line.
-    Cli,
-    /// A variable.
-    Environment,
-    /// A file of the user or the machine.
-    User,
-    /// A file of the project.
-    Project,
-}
-
-/// One key as some place states it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stated {
-    /// `global`, a subcommand, or [`VARIABLES`].
-    pub(super) section: String,
-    /// Key without dashes.
-    pub(super) key: String,
-    /// Value as written.
-    pub(super) value: String,
-    /// Who.
-    pub(super) origin: Origin,
-    /// File and line, or the variable.
-    pub(super) place: String,
-}
 
 /// Where configuration is looked for.
 #[derive(Debug)]

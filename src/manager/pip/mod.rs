@@ -8,40 +8,25 @@
 
 use std::ffi::OsStr;
 
+use super::python::{
+    argv, asked, find, gather, groups, index, inspect, links, lock, netrc, network, options,
+    project, scheme, settings, stated, target, trust,
+};
 use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
 use crate::model::{Code, Event, Finding};
 
-mod argv;
 mod check;
 mod checked;
 mod committed;
 mod configuration;
-mod distribution;
-mod find;
-mod gather;
-mod groups;
-mod index;
 mod ini;
-mod inspect;
 mod invocation;
-mod lines;
-mod links;
-mod lock;
-mod netrc;
-mod network;
-mod options;
 mod prepare;
-mod project;
-mod report;
-mod requirement;
-mod settings;
 mod subcommand;
-mod target;
-mod trust;
 mod writes;
 
 /// The embedded profile.
-const PROFILE: &str = include_str!("../../../profiles/pip.toml");
+pub(in crate::manager) const PROFILE: &str = include_str!("../../../profiles/pip.toml");
 
 /// pip.
 #[derive(Debug)]

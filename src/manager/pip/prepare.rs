@@ -11,14 +11,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::check;
-use super::checked::{Checked, Command, PipVersion};
+use super::checked::{Checked, Command};
 use super::committed;
 use super::find::Search;
 use super::inspect;
 use super::invocation;
 use super::network::{layout, pins, repositories};
-use super::target::Target;
-use super::writes::{Install, Places, Scene};
+use super::scheme::Install;
+use super::target::{PipVersion, Target};
+use super::writes::{Places, Scene};
 use crate::manager::copy::{Links, copy};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
@@ -150,6 +151,7 @@ impl Plan<'_> {
             environment: self.environment(),
             directory: self.request.directory.clone().into_os_string(),
             rules,
+            child: None,
         };
         let files = self.guard(runtime_roots, &places)?;
         let installs = places.install.is_some();
@@ -159,6 +161,7 @@ impl Plan<'_> {
         // pip takes a cache that is not there for one that it may not use.
         seeds.extend(cache.filter(|cache| !cache.exists()).map(Seed::Directory));
         Ok(Prepared {
+            queries: Vec::new(),
             launch,
             files,
             network,

@@ -6,13 +6,13 @@
 //! and the environment's settings stay protected in it. Nothing of the project is granted but what
 //! the user named as a destination.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
 use super::checked::{CacheAction, Checked, Command};
+use super::scheme::{Install, LANDMARKS};
 use super::target::Target;
 use crate::manager::place::resolved;
 use crate::manager::rules::Writes;
@@ -33,9 +33,6 @@ const USER_PARTS: &[&str] = &[
     "etc/jupyter",
 ];
 
-/// Files that the interpreter looks for beside its program before it knows where its library is.
-pub(super) const LANDMARKS: [&str; 2] = ["pyvenv.cfg", "pybuilddir.txt"];
-
 /// Where a command puts things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
@@ -49,41 +46,6 @@ pub(super) struct Places {
     pub(super) install: Option<Install>,
     /// pip's own options that say so.
     pub(super) options: Vec<String>,
-}
-
-/// An install scheme: where the parts of a wheel go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Install {
-    /// What all of it lies below.
-    pub(super) base: PathBuf,
-    /// Package directories, pure ones first.
-    pub(super) packages: Vec<PathBuf>,
-    /// Scripts.
-    pub(super) scripts: PathBuf,
-    /// Headers.
-    pub(super) headers: PathBuf,
-    /// Other data.
-    pub(super) data: PathBuf,
-}
-
-impl Install {
-    /// The scheme by the words of the wheel format.
-    pub(super) fn by_word(&self) -> BTreeMap<String, String> {
-        let pure = self.packages.first();
-        let native = self.packages.last();
-        let all = [
-            ("purelib", pure),
-            ("platlib", native),
-            ("scripts", Some(&self.scripts)),
-            ("headers", Some(&self.headers)),
-            ("data", Some(&self.data)),
-        ];
-        let relative = all.into_iter().filter_map(|(word, path)| {
-            let path = path?.strip_prefix(&self.base).ok()?;
-            Some((word.to_owned(), path.to_str()?.to_owned()))
-        });
-        relative.collect()
-    }
 }
 
 /// What is needed to work it out.
@@ -172,13 +134,7 @@ impl Scene<'_> {
         };
         let scheme = if let Some(target) = destination.target.as_ref().map(absolute) {
             option("target", &target);
-            Install {
-                packages: vec![target.clone()],
-                scripts: target.join("bin"),
-                headers: target.join("include"),
-                data: target.clone(),
-                base: target,
-            }
+            Install::flat(target)
         } else {
             let mut scheme = match destination.prefix.as_ref().map(absolute) {
                 Some(prefix) => {
@@ -215,29 +171,11 @@ impl Scene<'_> {
                 ..self.below(&target.user.base)
             };
         }
-        Install {
-            packages: target.site_packages.clone(),
-            scripts: target.scripts.clone(),
-            ..self.below(&target.data)
-        }
+        Install::of(target)
     }
 
-    /// The ordinary scheme below a directory.
     fn below(&self, base: &Path) -> Install {
-        let (major, minor) = self.target.python_version;
-        let folder = format!("python{major}.{minor}");
-        let headers = if self.target.is_virtual() && base == self.target.prefix {
-            base.join("include/site").join(&folder)
-        } else {
-            base.join("include").join(&folder)
-        };
-        Install {
-            packages: vec![base.join("lib").join(&folder).join("site-packages")],
-            scripts: base.join("bin"),
-            headers,
-            data: base.to_path_buf(),
-            base: base.to_path_buf(),
-        }
+        Install::below(self.target, base)
     }
 
     fn grant(&self, places: &mut Places, scheme: Install) {
@@ -346,20 +284,6 @@ impl Scene<'_> {
         places
             .options
             .push(format!("--{option}={}", into.display()));
-    }
-}
-
-impl Install {
-    /// The same below another root directory.
-    fn moved(self, root: &Path) -> Self {
-        let below = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
-        Self {
-            base: root.to_path_buf(),
-            packages: self.packages.into_iter().map(below).collect(),
-            scripts: below(self.scripts),
-            headers: below(self.headers),
-            data: below(self.data),
-        }
     }
 }
 

@@ -85,6 +85,10 @@ impl Protocol for Pypi {
         file.ends_with(file::METADATA)
     }
 
+    fn index_kinds(&self) -> &'static str {
+        self.accept(JSON)
+    }
+
     fn index_address(&self, base: &Url, name: &str) -> Option<Url> {
         base.join(&format!("{name}/")).ok()
     }

@@ -18,6 +18,7 @@ use crate::model::Integrity;
 use crate::model::Source;
 use crate::store::Directory;
 use crate::store::Store as _;
+use crate::verify::hash::sha256;
 
 const CONTENT: &[u8] = b"bytes of a package";
 const TARBALL: &str = "/npm/left/-/left-1.0.0.tgz";
@@ -77,7 +78,7 @@ async fn index_and_artifact_pass_with_either_http_version() {
             let released = run.released("left");
             assert_eq!(released.anchor, Anchor::Index);
             assert_eq!(released.source, Source::Network);
-            assert_eq!(released.sha512.to_string(), sri(CONTENT));
+            assert_eq!(released.sha512.unwrap().to_string(), sri(CONTENT));
             assert_eq!(released.repository, "default");
             let peer = run.wait_event(|event| match event {
                 Event::Connected { tls, .. } => Some(tls.clone()),
@@ -298,7 +299,11 @@ async fn a_version_with_another_digest_than_before_is_refused() {
         assert_eq!(get(&run, &url(&registry)).await.status, status);
         if status == 403 {
             let message = run.finding(Code::DigestChanged).message;
-            assert!(message.contains(&sri(CONTENT)) && message.contains(&sri(content)));
+            assert!(
+                [CONTENT, content]
+                    .iter()
+                    .all(|one| message.contains(&sha256(one).to_string()))
+            );
         }
         run.end();
     }

@@ -25,7 +25,7 @@ const PATH: &str = "g/x/1/x-1.jar";
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 fn hex(content: &[u8], algorithm: Algorithm) -> String {
-    let mut hashing = Hashing::new((), []).with_sha1();
+    let mut hashing = Hashing::new((), []).complete();
     hashing
         .push(bytes::Bytes::copy_from_slice(content))
         .unwrap();

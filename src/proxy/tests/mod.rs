@@ -6,6 +6,7 @@
     reason = "a test waits for the one event it names"
 )]
 
+mod ahead;
 mod artifacts;
 mod client;
 mod indexes;

@@ -23,7 +23,7 @@ use crate::protocol::pypi::wheel::fixture;
 const JSON: &str = "application/vnd.pypi.simple.v1+json";
 const WHEEL: &str = "left-1.0-py3-none-any.whl";
 
-fn digest(content: &[u8]) -> Digest {
+pub(super) fn digest(content: &[u8]) -> Digest {
     Digest::new(Algorithm::Sha256, Sha256::digest(content).to_vec()).unwrap()
 }
 
@@ -31,11 +31,11 @@ fn sha256(content: &[u8]) -> String {
     digest(content).hex()
 }
 
-fn wheel(name: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn wheel(name: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     fixture::wheel(name, "1.0", files)
 }
 
-fn left() -> Vec<u8> {
+pub(super) fn left() -> Vec<u8> {
     wheel("left", &[("left/__init__.py", b"x = 1\n")])
 }
 
@@ -50,11 +50,11 @@ fn file(url: &str, hash: &str) -> String {
     format!(r#"{{"filename":"{name}","url":"{url}","hashes":{{{hashes}}}}}"#)
 }
 
-fn good(url: &str, content: &[u8]) -> String {
+pub(super) fn good(url: &str, content: &[u8]) -> String {
     file(url, &format!("sha256={}", sha256(content)))
 }
 
-fn page(name: &str, files: &[String]) -> Reply {
+pub(super) fn page(name: &str, files: &[String]) -> Reply {
     let files = files.join(",");
     let body = format!(r#"{{"meta":{{"api-version":"1.1"}},"name":"{name}","files":[{files}]}}"#);
     Reply::ok(body)
@@ -63,7 +63,7 @@ fn page(name: &str, files: &[String]) -> Reply {
 }
 
 /// Answers by path, everything else with 404.
-fn serving(replies: Vec<(&'static str, Reply)>) -> Registry {
+pub(super) fn serving(replies: Vec<(&'static str, Reply)>) -> Registry {
     let replies: BTreeMap<&str, Reply> = replies.into_iter().collect();
     Registry::new(move |seen, _before| {
         let reply = replies.get(seen.path.as_str());
@@ -75,7 +75,7 @@ fn base(registry: &Registry) -> String {
     format!("https://localhost:{}/simple/", registry.port)
 }
 
-fn planned(registry: &Registry, change: impl FnOnce(&mut Network)) -> Run {
+pub(super) fn planned(registry: &Registry, change: impl FnOnce(&mut Network)) -> Run {
     Run::planned(registry, |plan| {
         plan.protocol = "pypi".into();
         plan.repositories = vec![repository("default", &base(registry))];
@@ -83,7 +83,7 @@ fn planned(registry: &Registry, change: impl FnOnce(&mut Network)) -> Run {
     })
 }
 
-async fn ask(run: &Run, registry: &Registry, path: &str) -> super::client::Got {
+pub(super) async fn ask(run: &Run, registry: &Registry, path: &str) -> super::client::Got {
     let mut request = request("GET", &format!("https://localhost:{}{path}", registry.port));
     let accept = format!("{JSON}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01");
     request

@@ -10,12 +10,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use sha2::{Digest as _, Sha512};
 use tempfile::TempDir;
 use url::Url;
 
 use super::registry::Registry;
+use crate::model::Algorithm;
 use crate::model::Anchor;
 use crate::model::Code;
+use crate::model::Digest;
 use crate::model::Event;
 use crate::model::Expected;
 use crate::model::Finding;
@@ -28,17 +31,13 @@ use crate::model::Repository;
 use crate::model::Secret;
 use crate::proxy::{ProxyError, serve};
 use crate::sys::fd::send;
-use crate::verify::Hashing;
 
 pub(super) const TOKEN: &str = "token-of-the-run";
 
 /// SRI of a content.
 pub(super) fn sri(content: &[u8]) -> String {
-    let mut hashing = Hashing::new((), []);
-    hashing
-        .push(bytes::Bytes::copy_from_slice(content))
-        .unwrap();
-    hashing.finish().digests().sha512.to_string()
+    let digest = Sha512::digest(content).to_vec();
+    Digest::new(Algorithm::Sha512, digest).unwrap().to_string()
 }
 
 /// A packument with one version whose tarball lies where npm expects it.

@@ -43,7 +43,7 @@ fn component(index: &Index<'_>, purl: &str, places: &[&InstalledPackage]) -> Opt
         scope: Some(if optional { "optional" } else { "required" }),
         purl: Some(purl.to_owned()),
         hashes: match released {
-            Some(released) => computed(released),
+            Some(released) => released.digests().filter_map(hash).collect(),
             None => recorded(places),
         },
         external_references: distribution(released, places).into_iter().collect(),
@@ -59,13 +59,6 @@ fn component(index: &Index<'_>, purl: &str, places: &[&InstalledPackage]) -> Opt
         properties: properties(purl, places, released),
         ..Component::default()
     })
-}
-
-fn computed(released: &Released) -> Vec<Hash> {
-    [&released.sha256, &released.sha512]
-        .into_iter()
-        .filter_map(hash)
-        .collect()
 }
 
 fn recorded(places: &[&InstalledPackage]) -> Vec<Hash> {
@@ -105,7 +98,7 @@ fn distribution(
             kind: "distribution",
             url,
             comment: Some(format!("repository {}", released.repository)),
-            hashes: computed(released),
+            hashes: released.digests().filter_map(hash).collect(),
         });
     }
     // Foreign text: only what is a web address, and without what may be a credential.

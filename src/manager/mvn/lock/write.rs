@@ -113,7 +113,7 @@ mod tests {
             url: format!("https://r.invalid/some/place/{path}"),
             size: 1,
             sha256: Digest::new(Algorithm::Sha256, vec![byte; 32]).unwrap(),
-            sha512: Digest::new(Algorithm::Sha512, vec![byte; 64]).unwrap(),
+            sha512: Some(Digest::new(Algorithm::Sha512, vec![byte; 64]).unwrap()),
             anchor: Anchor::SideFile,
             source: Source::Network,
         })

@@ -114,6 +114,7 @@ impl Plan<'_> {
             environment: self.environment(),
             directory: request.directory.clone().into_os_string(),
             rules,
+            child: None,
         })
     }
 

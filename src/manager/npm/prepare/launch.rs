@@ -73,6 +73,7 @@ impl Facts<'_> {
             environment: self.environment(&home, &empty),
             directory: self.request.directory.clone().into_os_string(),
             rules,
+            child: None,
         };
         let files = self.guard(runtime_roots)?;
         let (upstream_proxy, no_proxy) = network::way_out(&self.config, self.request.environment);
@@ -93,6 +94,7 @@ impl Facts<'_> {
         };
         self.suppressed();
         Ok(Prepared {
+            queries: Vec::new(),
             launch,
             files,
             network,

@@ -45,12 +45,14 @@ impl Tree {
 
     fn prepared(&self, command: &str) -> Prepared {
         Prepared {
+            queries: Vec::new(),
             launch: Launch {
                 executable: "/node".into(),
                 arguments: ["node", "npm-cli.js", command].map(Into::into).to_vec(),
                 environment: Vec::new(),
                 directory: self.root.clone().into_os_string(),
                 rules: Vec::new(),
+                child: None,
             },
             files: FileGuard::default(),
             network: Network {

@@ -189,7 +189,7 @@ fn a_file_may_be_hashed_as_it_is() {
         panic!("{:?}", checked.pinned);
     };
     assert!(path.ends_with("project/a-1-py3-none-any.whl"));
-    assert!(integrity.accepts(&read::sha256(b"abc").unwrap()));
+    assert!(integrity.accepts(&crate::manager::read::sha256(b"abc").unwrap()));
 }
 
 #[test]

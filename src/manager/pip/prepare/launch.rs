@@ -7,8 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::{CERTIFICATES, Plan, make, unwritable};
-use crate::manager::pip::checked::{Command, PipVersion};
+use crate::manager::pip::checked::Command;
 use crate::manager::pip::writes::Places;
+use crate::manager::python::target::PipVersion;
 use crate::model::{Code, Finding};
 
 /// Runs pip with nothing else of the environment.

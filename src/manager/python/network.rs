@@ -1,0 +1,329 @@
+//! What the proxy may do for a pip run: its indexes, and where the files of wheels go.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::asked::Index;
+use super::distribution;
+use super::scheme::{Install, LANDMARKS};
+use super::target::Target;
+use crate::manager::Request;
+use crate::model::python;
+use crate::model::{Code, Finding, Layout, Occupied, Pin, Repository};
+use crate::profile::{NamePin, Programs};
+
+/// Entries of a directory that are looked at.
+const MANY: usize = 16_384;
+
+/// The indexes as the proxy will allow them.
+pub(in crate::manager) fn repositories(
+    indexes: &[Index],
+    request: &Request<'_>,
+) -> Vec<Repository> {
+    let policy = &request.policy.repositories;
+    let mut found: Vec<Repository> = Vec::new();
+    for (number, index) in indexes.iter().enumerate() {
+        let allowed = policy.iter().find(|allowed| allowed.url == index.url);
+        let origin = allowed.and_then(|allowed| allowed.origin.clone());
+        let id = match number {
+            0 => "index".to_owned(),
+            more => format!("index-{}", more + 1),
+        };
+        if found.iter().all(|known| known.base != index.url) {
+            found.push(Repository {
+                id,
+                base: index.url.clone(),
+                origin: origin.unwrap_or_else(|| index.url.clone()),
+                configured_in: index.configured_in.clone(),
+                may_be_private: index.may_be_private,
+                credential: index.credential.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// The policy's pins in the words of this run. A pin to a repository that the run has not keeps its
+/// address, so that nothing else speaks for the name. What the machine pins, a project cannot move.
+pub(in crate::manager) fn pins(
+    stated: &[NamePin],
+    repositories: &[Repository],
+) -> Result<Vec<Pin>, Finding> {
+    let mut pins: Vec<Pin> = Vec::new();
+    let mut binding: Vec<Pin> = Vec::new();
+    for one in stated {
+        let wrong = |message: String| Finding::new(Code::PolicyInvalid, &one.stated_in, message);
+        let name = pinned_name(one)
+            .ok_or_else(|| wrong(format!("pins what is no name of a package: {}", one.name)))?;
+        let own = repositories
+            .iter()
+            .find(|known| known.base == one.repository || known.origin == one.repository);
+        let pin = Pin {
+            name,
+            repository: own.map_or_else(|| one.repository.to_string(), |own| own.id.clone()),
+            stated_in: one.stated_in.clone(),
+        };
+        let covers = |known: &&Pin| match known.name.strip_suffix('*') {
+            Some(beginning) => pin.name.starts_with(beginning),
+            None => known.name == pin.name,
+        };
+        if one.system {
+            binding.push(pin.clone());
+        } else if let Some(known) = binding.iter().find(covers)
+            && known.repository != pin.repository
+        {
+            return Err(wrong(format!(
+                "pins `{}`, which belongs to {} by the machine's policy ({})",
+                pin.name, known.repository, known.stated_in
+            )));
+        }
+        pins.push(pin);
+    }
+    Ok(pins)
+}
+
+/// The normalized name, or the beginning of one with a star.
+fn pinned_name(pin: &NamePin) -> Option<String> {
+    if !pin.prefix {
+        return python::normalize_name(&pin.name);
+    }
+    // A beginning may end in what no name ends in.
+    let whole = python::normalize_name(&format!("{}a", pin.name))?;
+    Some(format!("{}*", whole.strip_suffix('a')?))
+}
+
+/// Where the parts of a wheel go, and what is there already.
+pub(in crate::manager) fn layout(
+    target: &Target,
+    install: &Install,
+    programs: &Programs,
+) -> Layout {
+    let relative = |path: &Path| {
+        let path = path.strip_prefix(&install.base).ok()?;
+        path.to_str().map(str::to_owned)
+    };
+    let mut occupied = Vec::new();
+    for place in &install.packages {
+        let (found, _) = distribution::read(place, true);
+        for distribution in found {
+            for entry in distribution.files.into_iter().flatten() {
+                let compiled = entry.path.extension() == Some(OsStr::new("pyc"));
+                if let Some(path) = relative(&entry.path).filter(|_| !compiled) {
+                    occupied.push(Occupied {
+                        path,
+                        owner: distribution.name.clone(),
+                        digest: entry.digest,
+                    });
+                }
+            }
+        }
+    }
+    let (major, minor) = target.python_version;
+    let own = [
+        target.prefix.join("pyvenv.cfg"),
+        target.scripts.join("python"),
+        target.scripts.join("python3"),
+        target.scripts.join(format!("python{major}.{minor}")),
+    ];
+    let mut own: Vec<PathBuf> = own.into_iter().filter(|path| path.exists()).collect();
+    let beside = [Some(target.scripts.as_path()), target.interpreter.parent()];
+    let beside = beside
+        .into_iter()
+        .flatten()
+        .chain([install.scripts.as_path()]);
+    own.extend(beside.flat_map(|place| LANDMARKS.map(|name| place.join(name))));
+    own.extend(activation(&install.scripts));
+    occupied.extend(
+        own.iter()
+            .filter_map(|path| relative(path))
+            .map(|path| Occupied {
+                path,
+                owner: String::new(),
+                digest: None,
+            }),
+    );
+    let pip = relative(&target.pip).map(|path| (path, "pip".to_owned()));
+    let other = second_names(install).into_iter();
+    let reserved = pip
+        .into_iter()
+        .chain(other.map(|name| (name, String::new())));
+    Layout {
+        places: install.by_word(),
+        occupied,
+        reserved: reserved.collect(),
+        programs: programs.names.clone(),
+    }
+}
+
+/// Scripts that a shell reads to enter the environment. No package owns them.
+fn activation(scripts: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(scripts).into_iter().flatten().flatten();
+    let named = entries.take(MANY).filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy()
+            .to_lowercase()
+            .starts_with("activate")
+    });
+    named.map(|entry| entry.path()).collect()
+}
+
+/// Links beside the library that lead to it (`lib64`): by them a file would have two paths.
+fn second_names(install: &Install) -> Vec<String> {
+    let places = install.packages.iter();
+    let places: Vec<PathBuf> = places.filter_map(|path| path.canonicalize().ok()).collect();
+    let entries = std::fs::read_dir(&install.base)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let links = entries
+        .take(MANY)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    let leading = links.filter(|entry| {
+        let real = entry.path().canonicalize();
+        real.is_ok_and(|real| places.iter().any(|place| place.starts_with(&real)))
+    });
+    let names = leading.filter_map(|entry| entry.file_name().into_string().ok());
+    let first = |name: &String| {
+        let used = install.by_word();
+        let mut used = used.values();
+        // Where packages go by that very name it is the first.
+        used.all(|place| {
+            Path::new(place).components().next() != Path::new(name).components().next()
+        })
+    };
+    names.filter(first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use url::Url;
+
+    use super::*;
+
+    #[test]
+    fn pins_are_told_in_the_run_s_own_words() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let stated = |name: &str, prefix: bool, repository: &str| NamePin {
+            name: name.to_owned(),
+            prefix,
+            repository: url(repository),
+            system: false,
+            stated_in: "v4run.toml:2".to_owned(),
+        };
+        let repositories = [Repository {
+            id: "index-2".to_owned(),
+            base: url("https://mirror.invalid/simple/"),
+            origin: url("https://origin.invalid/simple/"),
+            configured_in: String::new(),
+            may_be_private: true,
+            credential: None,
+        }];
+        let told = |pin: NamePin| {
+            let pin = pins(&[pin], &repositories).map(|mut pins| pins.remove(0));
+            pin.map(|pin| (pin.name, pin.repository))
+        };
+        for (name, prefix, repository, expected) in [
+            (
+                "Left_Pad",
+                false,
+                "https://mirror.invalid/simple/",
+                ("left-pad", "index-2"),
+            ),
+            (
+                "Team.",
+                true,
+                "https://origin.invalid/simple/",
+                ("team-*", "index-2"),
+            ),
+            (
+                "te",
+                true,
+                "https://other.invalid/",
+                ("te*", "https://other.invalid/"),
+            ),
+        ] {
+            let (name, repository) = told(stated(name, prefix, repository)).unwrap();
+            assert_eq!((name.as_str(), repository.as_str()), expected);
+        }
+        // The machine's word stands, however a project spells the name.
+        let machine = NamePin {
+            system: true,
+            ..stated("team-", true, "https://mirror.invalid/simple/")
+        };
+        for (name, prefix, repository, fits) in [
+            ("Team_core", false, "https://other.invalid/", false),
+            ("team.c", true, "https://other.invalid/", false),
+            ("team-core", false, "https://mirror.invalid/simple/", true),
+            ("te", true, "https://other.invalid/", true),
+        ] {
+            let both = [machine.clone(), stated(name, prefix, repository)];
+            assert_eq!(pins(&both, &repositories).is_ok(), fits, "{name}");
+        }
+        for (name, prefix) in [("l\u{e9}ft", false), ("left-", false), ("-left", true)] {
+            let finding = told(stated(name, prefix, "https://other.invalid/")).unwrap_err();
+            assert_eq!(finding.code, Code::PolicyInvalid);
+        }
+    }
+
+    #[test]
+    fn what_no_package_owns_belongs_to_the_environment() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = guard.path().canonicalize().unwrap();
+        let base = root.join("venv");
+        let packages = base.join("lib/python3.11/site-packages");
+        std::fs::create_dir_all(packages.join("pip")).unwrap();
+        std::fs::create_dir_all(base.join("bin")).unwrap();
+        symlink("lib", base.join("lib64")).unwrap();
+        symlink("/", base.join("root")).unwrap();
+        symlink("bin", base.join("scripts")).unwrap();
+        for name in ["activate", "Activate.ps1", "tool"] {
+            std::fs::write(base.join("bin").join(name), "").unwrap();
+        }
+        let install = Install {
+            packages: vec![packages.clone()],
+            scripts: base.join("bin"),
+            headers: base.join("include"),
+            data: base.clone(),
+            base: base.clone(),
+        };
+        let target = Target {
+            prefix: base.clone(),
+            scripts: base.join("bin"),
+            interpreter: root.join("base/bin/python3.11"),
+            pip: packages.join("pip"),
+            ..Target::default()
+        };
+        let layout = layout(&target, &install, &Programs::default());
+        let mut own: Vec<&str> = layout
+            .occupied
+            .iter()
+            .map(|one| one.path.as_str())
+            .collect();
+        own.sort_unstable();
+        own.dedup();
+        assert_eq!(
+            own,
+            [
+                "bin/Activate.ps1",
+                "bin/activate",
+                "bin/pybuilddir.txt",
+                "bin/pyvenv.cfg"
+            ]
+        );
+        let mut reserved = layout.reserved;
+        reserved.sort();
+        assert_eq!(
+            reserved,
+            [
+                (
+                    "lib/python3.11/site-packages/pip".to_owned(),
+                    "pip".to_owned()
+                ),
+                ("lib64".to_owned(), String::new()),
+                ("root".to_owned(), String::new()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! The uv driver: plans a uv run and reads its result back.
+//!
+//! uv is one program that links wheels into an environment. What it does not know by itself is the
+//! interpreter: it starts it once and keeps what it said. Under v4run that is a step of its own
+//! (`query`), before anything is fetched and with no package of the environment within reach; the
+//! run itself is one process that starts nothing. Wheels only; a project is not built.
+//! Written for uv 0.13; nothing here starts a program.
+//!
+//! <https://docs.astral.sh/uv/>.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+use crate::manager::python::{inspect, lock};
+use crate::model::{Code, Event, Finding};
+
+mod config;
+mod document;
+mod find;
+mod index;
+mod launch;
+mod line;
+mod lockfile;
+mod options;
+mod prepare;
+mod query;
+mod wants;
+
+/// The embedded profile.
+const PROFILE: &str = include_str!("../../../profiles/uv.toml");
+
+/// uv.
+#[derive(Debug)]
+pub struct Uv;
+
+impl Manager for Uv {
+    fn name(&self) -> &'static str {
+        "uv"
+    }
+
+    fn answers_to(&self, word: &OsStr) -> bool {
+        Path::new(word).file_name() == Some(OsStr::new("uv"))
+    }
+
+    fn reach(&self, call: &Call<'_>) -> Reach {
+        prepare::reach(call)
+    }
+
+    fn profile(&self) -> &'static str {
+        PROFILE
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
+        prepare::prepare(request)
+    }
+
+    fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed {
+        Installed {
+            // uv leaves no list of what it chose; it may read the metadata of a wheel that it does
+            // not take. That nothing is there which was not fetched is compared all the same.
+            chooses: true,
+            ..inspect::inspect(prepared, before)
+        }
+    }
+
+    fn snapshot(&self, prepared: &Prepared) -> Snapshot {
+        inspect::snapshot(prepared)
+    }
+
+    fn lock(&self, events: &[Event]) -> Result<String, Finding> {
+        lock::record::from_events(events)
+            .map_err(|error| Finding::new(Code::Usage, "record", format!("no lock: {error}")))
+    }
+}

@@ -1,0 +1,211 @@
+//! Fetching ahead: what the anchors promise is fetched before the manager asks for it.
+//!
+//! A manager that asks for one package after the other waits for each index document, each artifact
+//! and its verification. With the manager's first question for an index this begins to fetch, in the
+//! order of the plan, the documents of the names that are still to come, and of each the one file
+//! that the plan's digests allow. What was fetched waits here until it is asked for, and only then
+//! becomes an answer, with every check that it would have had: nothing here promises, releases or
+//! reports. What fails here is dropped in silence and fails again, aloud, when it is asked for.
+//!
+//! Where more than one repository could have a name, or more than one file is allowed, nothing is
+//! guessed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderMap;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::index::Page;
+use super::limits;
+use super::pipeline::Pipeline;
+use super::upstream::{self, Fetched};
+use crate::model::Expected;
+use crate::store::Content;
+use crate::verify::Digests;
+
+/// What was fetched and not asked for yet.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    names: Mutex<VecDeque<String>>,
+    asked: Mutex<HashSet<String>>,
+    pages: Slots<Page>,
+    artifacts: Slots<(Content, Digests)>,
+    lead: Arc<Semaphore>,
+}
+
+impl Ahead {
+    /// For what a plan expects, in its order.
+    pub(super) fn new(expected: &[Expected]) -> Self {
+        let mut seen = HashSet::new();
+        let names = expected.iter().map(|one| one.name.clone());
+        Self {
+            names: Mutex::new(names.filter(|name| seen.insert(name.clone())).collect()),
+            asked: Mutex::default(),
+            pages: Slots::default(),
+            artifacts: Slots::default(),
+            lead: Arc::new(Semaphore::new(limits::AHEAD)),
+        }
+    }
+
+    /// Notes that the manager asks for a name itself. The first time, what is still to come is given.
+    fn ask(&self, name: &str) -> Option<VecDeque<String>> {
+        lock(&self.asked).insert(name.to_owned());
+        let names = std::mem::take(&mut *lock(&self.names));
+        Some(names).filter(|names| !names.is_empty())
+    }
+
+    fn is_asked(&self, name: &str) -> bool {
+        lock(&self.asked).contains(name)
+    }
+
+    /// The document that was fetched from there.
+    pub(super) async fn page(&self, url: &Url) -> Option<Page> {
+        self.pages.take(url).await
+    }
+
+    /// The artifact that was fetched from there, with the digests of its content.
+    pub(super) async fn artifact(&self, url: &Url) -> Option<(Content, Digests)> {
+        self.artifacts.take(url).await
+    }
+}
+
+impl Pipeline {
+    /// The manager asks for the index of a name. The first time, what comes next is fetched ahead.
+    pub(super) fn look_ahead(self: &Arc<Self>, name: &str, headers: &HeaderMap) {
+        let Some(names) = self.ahead.ask(name) else {
+            return;
+        };
+        let names = Arc::new(Mutex::new(names));
+        for _ in 0..limits::AHEAD_TOGETHER {
+            let (pipeline, headers) = (Arc::clone(self), headers.clone());
+            let names = Arc::clone(&names);
+            tokio::spawn(async move {
+                while let Ok(room) = Arc::clone(&pipeline.ahead.lead).acquire_owned().await {
+                    let Some(name) = lock(&names).pop_front() else {
+                        return;
+                    };
+                    pipeline.foresee(&name, &headers, room).await;
+                }
+            });
+        }
+    }
+
+    async fn foresee(&self, name: &str, headers: &HeaderMap, room: OwnedSemaphorePermit) {
+        let Some(url) = self.only_index(name) else {
+            return;
+        };
+        if self.ahead.is_asked(name) {
+            return;
+        }
+        let room = Arc::new(room);
+        let mut foreseen = None;
+        let fill = async {
+            let page = self.page(name, &url, headers.clone()).await.ok()?;
+            if let Page::Document { index, .. } = &page {
+                foreseen = self.expectations.foreseen(&index.expected);
+            }
+            Some(page)
+        };
+        self.ahead.pages.fill(&url, &room, fill).await;
+        let Some((url, promise)) = foreseen else {
+            return;
+        };
+        let headers = upstream::headers(self.protocol, &HeaderMap::new());
+        let fill = async {
+            if let Ok(Some(_stored)) = self.blobs.find(&promise.integrities) {
+                return None;
+            }
+            let fetched = self.download(&promise, &url, headers).await;
+            let (content, digests) = match fetched {
+                Ok(Fetched::Complete { body, .. }) => body,
+                Ok(Fetched::Failed { .. }) | Err(_) => return None,
+            };
+            self.examine(&promise.named, &url, &content, &digests);
+            Some((content, digests))
+        };
+        self.ahead.artifacts.fill(&url, &room, fill).await;
+    }
+}
+
+/// Things by address, each of them once. A thing holds room for what is fetched ahead as long as
+/// nobody took it.
+#[derive(Debug)]
+struct Slots<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
+
+type Slot<T> = OnceCell<Mutex<Option<(T, Arc<OwnedSemaphorePermit>)>>>;
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Slots<T> {
+    /// Fills the slot of that address, unless it is there.
+    async fn fill(
+        &self,
+        url: &Url,
+        room: &Arc<OwnedSemaphorePermit>,
+        fetch: impl Future<Output = Option<T>>,
+    ) {
+        let slot = Arc::new(OnceCell::new());
+        {
+            let mut slots = lock(&self.0);
+            if slots.contains_key(url.as_str()) {
+                return;
+            }
+            slots.insert(url.as_str().to_owned(), Arc::clone(&slot));
+        }
+        slot.get_or_init(|| async {
+            let fetched = fetch.await;
+            Mutex::new(fetched.map(|thing| (thing, Arc::clone(room))))
+        })
+        .await;
+    }
+
+    /// Takes what is there, or will be in a moment.
+    async fn take(&self, url: &Url) -> Option<T> {
+        let slot = lock(&self.0).remove(url.as_str())?;
+        let filled = slot.get_or_init(|| async { Mutex::new(None) }).await;
+        lock(filled).take().map(|(thing, _room)| thing)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_taken_makes_room_and_is_gone() {
+        let lead = Arc::new(Semaphore::new(1));
+        let slots = Slots::default();
+        let url = Url::parse("https://index.invalid/left/").unwrap();
+        let room = Arc::new(Arc::clone(&lead).acquire_owned().await.unwrap());
+        slots.fill(&url, &room, async { Some(7) }).await;
+        drop(room);
+        assert_eq!(lead.available_permits(), 0);
+        assert_eq!(slots.take(&url).await, Some(7));
+        assert_eq!(lead.available_permits(), 1);
+        assert_eq!(slots.take(&url).await, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_meanwhile_waits_for_it() {
+        let lead = Arc::new(Semaphore::new(1));
+        let slots = Slots::default();
+        let url = Url::parse("https://index.invalid/left/").unwrap();
+        let room = Arc::new(lead.acquire_owned().await.unwrap());
+        let fetch = async {
+            tokio::task::yield_now().await;
+            Some(7)
+        };
+        let (_, taken) = tokio::join!(slots.fill(&url, &room, fetch), slots.take(&url));
+        assert_eq!(taken, Some(7));
+    }
+}
