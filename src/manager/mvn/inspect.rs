@@ -210,7 +210,7 @@ mod tests {
                 "pkg:maven/org.y/b@2.0?type=jar",
             ]
         );
-        assert!(used[0].details["pom"].starts_with("sha512-") && !used[0].retained);
+        assert!(used[0].details["pom"].starts_with("sha256-") && !used[0].retained);
         assert!(used[2].retained && used[2].details["handed-out"] == "view");
     }
 }
