@@ -26,12 +26,12 @@ const LARGEST: u64 = 1 << 30;
 
 /// See [`crate::manager::Manager::hand_out`].
 pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
+    if opened.own {
+        return own(opened);
+    }
     // By content: a class loader opens a file of any name as an archive.
     if !view::may_hold_code(opened.content)? {
         return Ok(HandOut::Whole);
-    }
-    if opened.own {
-        return own(opened);
     }
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let form = match opened.trust.declarations {
@@ -78,7 +78,7 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
         let finding = Finding::new(Code::CommandRunsCode, name, message);
         return Ok(HandOut::Refused(Box::new(finding)));
     }
-    if is_class {
+    if !view::may_hold_code(opened.content)? || (is_class && view::is_class(opened.content)?) {
         return Ok(HandOut::Whole);
     }
     let view = view::of(opened.content, Form::Compiler);
@@ -147,6 +147,7 @@ mod tests {
             sha256: &digest(content),
             content: &file,
             trust,
+            own: false,
         })
     }
 
@@ -193,7 +194,7 @@ mod tests {
                 digest: digest(&archive()),
                 why: "approved".into(),
             }],
-            twins: Vec::new(),
+            ..Trust::default()
         };
         let whole = given("/r/x.jar", &archive(), &trust).unwrap();
         assert_eq!(whole, HandOut::Trusted("approved".into()));

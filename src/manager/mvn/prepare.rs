@@ -26,6 +26,7 @@ use crate::model::{
 use crate::profile::Profile;
 
 mod launch;
+mod poms;
 
 /// Where the operating system keeps artifacts that it installed.
 const INSTALLED: &str = "/usr/share/maven-repo";
@@ -97,6 +98,14 @@ struct Base {
     file: Option<PathBuf>,
 }
 
+impl Base {
+    /// The POM, which need not be there.
+    fn pom(&self) -> PathBuf {
+        let file = self.file.clone().filter(|file| file.is_file());
+        file.unwrap_or_else(|| self.directory.join("pom.xml"))
+    }
+}
+
 /// `-f` decides where the project is, so it is read before the rest.
 fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
     let read = options::read(arguments);
@@ -123,9 +132,7 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
 
 /// The modules. Only a build depends on them; a POM that cannot be read is Maven's to tell otherwise.
 fn reactor(kind: Kind, base: &Base, root: &Path) -> Result<Reactor, Refusal> {
-    let file = base.file.clone().filter(|file| file.is_file());
-    let file = file.unwrap_or_else(|| base.directory.join("pom.xml"));
-    let read = Reactor::read(&file, root);
+    let read = Reactor::read(&base.pom(), root);
     if kind != Kind::Build {
         return Ok(read.unwrap_or_default());
     }
@@ -160,6 +167,8 @@ struct Plan<'a> {
     global: Option<Settings>,
     local: PathBuf,
     anchors: Anchors,
+    /// The POMs that were read.
+    project: Vec<Event>,
     /// A file that the user wants written.
     outputs: Vec<PathBuf>,
     repositories: Vec<Repository>,
@@ -210,6 +219,7 @@ impl<'a> Plan<'a> {
             vault: &vault,
         };
         let repositories = grounds.repositories()?;
+        let project = poms::read(&found, &all)?;
         let variable = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| {
                 let value = request.environment.get(std::ffi::OsStr::new(name))?;
@@ -234,6 +244,7 @@ impl<'a> Plan<'a> {
             global,
             local,
             anchors,
+            project,
             outputs,
             repositories,
             upstream_proxy,
@@ -248,6 +259,7 @@ impl<'a> Plan<'a> {
         let notes = found.checked.notes.iter().cloned();
         events.extend(notes.map(Event::Found));
         events.extend(self.anchors.events.iter().cloned());
+        events.extend(self.project.iter().cloned());
         let path = self.local.display().to_string();
         events.push(Event::ArtifactsKept { path });
         let writes = self.writes();

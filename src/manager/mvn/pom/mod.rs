@@ -14,8 +14,8 @@
 mod judge;
 mod project;
 
-pub(super) use self::judge::judge;
-pub(super) use self::project::{Member, Project, read as project};
+pub(super) use self::judge::{Grounds, judge};
+pub(super) use self::project::{Member, read as project};
 
 use std::collections::BTreeMap;
 
