@@ -25,6 +25,8 @@ mod install_npm;
 mod layout;
 mod lock;
 mod maven;
+mod mvn_bad;
+mod mvn_build;
 mod mvn_code;
 mod mvn_config;
 mod mvn_resolve;

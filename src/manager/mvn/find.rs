@@ -153,7 +153,7 @@ impl Search<'_> {
             let why = "no `lib/maven-core-*.jar` that states a version".to_owned();
             return Err(broken(&home, why));
         };
-        Ok(Runtime {
+        let runtime = Runtime {
             version,
             classworlds,
             central: central(&home),
@@ -162,7 +162,13 @@ impl Search<'_> {
             java,
             needs,
             home,
-        })
+        };
+        // Later versions read more files of the project and the user, which nobody has judged.
+        if runtime.number() >= (4, 0) {
+            let why = format!("is Maven {}; v4run knows Maven 3", runtime.version);
+            return Err(broken(&runtime.home, why));
+        }
+        Ok(runtime)
     }
 
     /// Maven's home behind a path of its script.
@@ -378,4 +384,172 @@ fn not_found(what: &str, looked: &[String], pinned: Option<&Path>) -> Finding {
             .to_owned(),
     };
     Finding::new(Code::ManagerNotFound, what, message).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    struct Layout {
+        _guard: tempfile::TempDir,
+        root: PathBuf,
+        environment: BTreeMap<OsString, OsString>,
+    }
+
+    impl Layout {
+        fn new() -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let root = guard.path().canonicalize().unwrap();
+            for folder in ["project", "home", "bin"] {
+                std::fs::create_dir(root.join(folder)).unwrap();
+            }
+            let mut layout = Self {
+                _guard: guard,
+                environment: BTreeMap::from([("PATH".into(), root.join("bin").into())]),
+                root,
+            };
+            layout.jdk("jdk");
+            let jdk = layout.root.join("jdk");
+            layout.environment.insert("JAVA_HOME".into(), jdk.into());
+            layout
+        }
+
+        fn file(&self, path: &str, content: &[u8]) {
+            let path = self.root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+
+        fn jdk(&self, path: &str) {
+            self.file(&format!("{path}/lib/server/libjvm.so"), b"");
+            self.file(&format!("{path}/release"), b"JAVA_VERSION=\"17.0.1\"\n");
+            std::fs::create_dir_all(self.root.join(path).join("bin")).unwrap();
+            std::fs::copy("/proc/self/exe", self.root.join(path).join("bin/java")).unwrap();
+        }
+
+        fn maven(&self, path: &str, version: &str) {
+            self.file(&format!("{path}/boot/plexus-classworlds-2.6.0.jar"), b"");
+            self.file(&format!("{path}/bin/m2.conf"), b"");
+            self.file(&format!("{path}/bin/mvn"), b"#!/bin/sh\n");
+            let mut jar = Vec::new();
+            let mut archive = rawzip::ZipArchiveWriter::new(&mut jar);
+            let model = "<project><repositories><repository><id>central</id>\
+                         <url>https://central.invalid/</url></repository></repositories></project>";
+            let properties = format!("version={version}\n");
+            for (name, text) in [
+                (
+                    "META-INF/maven/org.apache.maven/maven-core/pom.properties",
+                    properties.as_str(),
+                ),
+                ("org/apache/maven/model/pom-4.0.0.xml", model),
+            ] {
+                let (mut entry, config) = archive.new_file(name).start().unwrap();
+                let mut writer = config.wrap(&mut entry);
+                writer.write_all(text.as_bytes()).unwrap();
+                let (_, descriptor) = writer.finish().unwrap();
+                entry.finish(descriptor).unwrap();
+            }
+            archive.finish().unwrap();
+            self.file(&format!("{path}/lib/maven-core-3.jar"), &jar);
+        }
+
+        fn search(&self, word: &str) -> Result<Runtime, Finding> {
+            let (project, home) = (self.root.join("project"), self.root.join("home"));
+            Search {
+                word: OsStr::new(word),
+                environment: &self.environment,
+                directory: &project,
+                project: &project,
+                home: Some(&home),
+                pinned: None,
+            }
+            .run()
+        }
+    }
+
+    #[test]
+    fn links_lead_to_a_home_and_its_own_files_say_what_it_is() {
+        let layout = Layout::new();
+        layout.maven("opt/maven", "3.9.6");
+        symlink(
+            layout.root.join("opt/maven/bin/mvn"),
+            layout.root.join("bin/mvn"),
+        )
+        .unwrap();
+        let found = layout.search("mvn").unwrap();
+        assert_eq!(found.home, layout.root.join("opt/maven"));
+        assert_eq!(found.number(), (3, 9));
+        assert_eq!(found.central.as_deref(), Some("https://central.invalid/"));
+        assert_eq!(found.java_version.as_deref(), Some("17.0.1"));
+        assert_eq!(found.java, layout.root.join("jdk/bin/java"));
+        let named = layout.root.join("opt/maven/bin/mvn");
+        assert_eq!(layout.search(named.to_str().unwrap()).unwrap(), found);
+    }
+
+    #[test]
+    fn what_the_wrapper_has_downloaded_counts_where_path_has_none() {
+        let layout = Layout::new();
+        let finding = layout.search("mvn").unwrap_err();
+        assert_eq!(finding.code, Code::ManagerNotFound);
+        layout.file(
+            "project/.mvn/wrapper/maven-wrapper.properties",
+            b"distributionUrl=https\\://r.invalid/apache-maven-3.9.6-bin.zip\n",
+        );
+        let home = "home/.m2/wrapper/dists/apache-maven-3.9.6-bin/abc/apache-maven-3.9.6";
+        layout.maven(home, "3.9.6");
+        assert_eq!(layout.search("mvn").unwrap().home, layout.root.join(home));
+    }
+
+    #[test]
+    fn what_others_or_the_project_can_write_and_what_nobody_knows_is_no_maven() {
+        let layout = Layout::new();
+        layout.maven("project/maven", "3.9.6");
+        let link = layout.root.join("bin/mvn");
+        symlink(layout.root.join("project/maven/bin/mvn"), &link).unwrap();
+        let finding = layout.search("mvn").unwrap_err();
+        assert!(
+            finding.message.contains("inside the project"),
+            "{}",
+            finding.message
+        );
+        std::fs::remove_file(&link).unwrap();
+        layout.maven("opt/maven", "4.0.0");
+        symlink(layout.root.join("opt/maven/bin/mvn"), &link).unwrap();
+        let finding = layout.search("mvn").unwrap_err();
+        assert!(
+            finding.message.contains("Maven 4.0.0"),
+            "{}",
+            finding.message
+        );
+        layout.maven("opt/maven", "3.8.7");
+        let library = layout.root.join("opt/maven/lib");
+        std::fs::set_permissions(library, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let finding = layout.search("mvn").unwrap_err();
+        assert!(
+            finding.message.contains("by other users"),
+            "{}",
+            finding.message
+        );
+    }
+
+    #[test]
+    fn without_a_machine_java_is_none() {
+        let mut layout = Layout::new();
+        layout.maven("opt/maven", "3.8.7");
+        symlink(
+            layout.root.join("opt/maven/bin/mvn"),
+            layout.root.join("bin/mvn"),
+        )
+        .unwrap();
+        layout.file("old/bin/java", b"#!/bin/sh\n");
+        layout
+            .environment
+            .insert("JAVA_HOME".into(), layout.root.join("old").into());
+        let finding = layout.search("mvn").unwrap_err();
+        assert!(finding.message.contains("script"), "{}", finding.message);
+        assert!(finding.hint.unwrap().contains("JAVA_HOME"));
+    }
 }

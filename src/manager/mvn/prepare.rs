@@ -64,7 +64,6 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
     })?;
     let kind = goals::check(&checked.goals, &checked.properties, &profile)?;
     extensions::check(&root, request.policy)?;
-    let reactor = reactor(kind, &base, &root)?;
     let plan = Plan::new(Found {
         request,
         profile,
@@ -74,7 +73,6 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         gathered,
         checked,
         kind,
-        reactor,
     })?;
     plan.write()
 }
@@ -130,23 +128,6 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
     })
 }
 
-/// The modules. Only a build depends on them; a POM that cannot be read is Maven's to tell otherwise.
-fn reactor(kind: Kind, base: &Base, root: &Path) -> Result<Reactor, Refusal> {
-    let read = Reactor::read(&base.pom(), root);
-    if kind != Kind::Build {
-        return Ok(read.unwrap_or_default());
-    }
-    let reactor = read?;
-    let findings = reactor.objections();
-    match findings.is_empty() {
-        true => Ok(reactor),
-        false => Err(Refusal {
-            findings,
-            events: Vec::new(),
-        }),
-    }
-}
-
 /// What was found before the plan is made.
 struct Found<'a> {
     request: &'a Request<'a>,
@@ -157,7 +138,6 @@ struct Found<'a> {
     gathered: Gathered,
     checked: Checked,
     kind: Kind,
-    reactor: Reactor,
 }
 
 /// Everything that is known before the launch is written down.
@@ -169,6 +149,7 @@ struct Plan<'a> {
     anchors: Anchors,
     /// The POMs that were read.
     project: Vec<Event>,
+    reactor: Reactor,
     /// A file that the user wants written.
     outputs: Vec<PathBuf>,
     repositories: Vec<Repository>,
@@ -219,7 +200,7 @@ impl<'a> Plan<'a> {
             vault: &vault,
         };
         let repositories = grounds.repositories()?;
-        let project = poms::read(&found, &all)?;
+        let (reactor, project) = poms::read(&found, &all)?;
         let variable = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| {
                 let value = request.environment.get(std::ffi::OsStr::new(name))?;
@@ -245,6 +226,7 @@ impl<'a> Plan<'a> {
             local,
             anchors,
             project,
+            reactor,
             outputs,
             repositories,
             upstream_proxy,
@@ -275,8 +257,8 @@ impl<'a> Plan<'a> {
             promotions: Vec::new(),
             project: Project {
                 root: found.root.clone(),
-                name: found.reactor.name.clone(),
-                version: found.reactor.version.clone(),
+                name: self.reactor.name.clone(),
+                version: self.reactor.version.clone(),
             },
             installs: !found.checked.goals.is_empty(),
             locked: false,

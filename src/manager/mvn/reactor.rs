@@ -1,208 +1,117 @@
-//! The modules of a build, as its POMs name them.
+//! The modules of a build: where it writes, and whether it would make code for Maven itself.
 //!
-//! Read before the start, for two things: which directories the build writes, and whether the build
-//! makes code for Maven itself. A module that is a plugin, or that a POM of the build uses as one, would
-//! run as soon as it is compiled; a packaging that copies whole jars cannot be made of views. Both are
-//! found with file and line. POMs that are fetched are not looked at here: what they name is judged by
-//! its bytes when it is opened.
-//!
-//! The project is untrusted: modules outside of it, and POMs that cannot be read, end the run.
+//! Told from the POMs of the build before the start. A module that a POM of the build uses as plugin or
+//! extension would run as soon as it is compiled; a packaging that copies whole jars cannot be made of
+//! views; configuration may run tests that were to be left out. Each is named with file and line. POMs
+//! that are fetched are not looked at here: what they name is judged by its bytes when it is opened.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::manager::read;
-use crate::model::xml::{Element, Text};
+use super::pom::{Member, Project, Reference};
 use crate::model::{Code, Finding};
-
-/// POMs are written by hand.
-const LIMIT: u64 = 4 << 20;
-
-/// Modules of one build.
-const MANY: usize = 2000;
 
 /// What a build needs no whole jars for.
 const PACKAGINGS: &[&str] = &["jar", "pom"];
 
-/// What switches tests on again or runs them in Maven's own process, in the configuration of a plugin.
-const SWITCHES: &[&str] = &["skip", "skipTests", "skipExec", "forkCount", "forkMode"];
-
 /// The modules of a build.
 #[derive(Debug, Default)]
 pub(super) struct Reactor {
-    /// Directories of the modules, the first is the build's own.
+    /// Their directories.
     pub(super) modules: Vec<PathBuf>,
-    /// Names of the modules, `group:artifact`.
-    names: BTreeSet<String>,
-    /// What the POMs use as code: name, place.
-    uses: Vec<(String, String)>,
-    findings: Vec<Finding>,
     /// Name and version of the first.
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
 }
 
 impl Reactor {
-    /// Reads the POM `file` and all that it names as modules. `root` is the project's directory.
-    pub(super) fn read(file: &Path, root: &Path) -> Result<Self, Finding> {
-        let mut reactor = Self::default();
-        let mut waiting = vec![file.to_path_buf()];
-        let mut seen = BTreeSet::new();
-        while let Some(file) = waiting.pop() {
-            if !seen.insert(file.clone()) {
-                continue;
-            }
-            if seen.len() > MANY {
-                let message = format!("has more than {MANY} modules");
-                return Err(Finding::new(
-                    Code::Usage,
-                    file.display().to_string(),
-                    message,
-                ));
-            }
-            waiting.extend(reactor.pom(&file, root)?);
+    /// Of the POMs of a build.
+    pub(super) fn of(project: &Project) -> Self {
+        let directories = project.members.iter();
+        let directories = directories.filter_map(|member| member.path.parent());
+        let first = project.members.first();
+        Self {
+            modules: directories.map(PathBuf::from).collect(),
+            name: first.map(own_name),
+            version: first.and_then(|first| {
+                let parent = first.pom.parent.as_ref();
+                let own = first.pom.own.version.clone();
+                own.or_else(|| parent?.version.clone())
+                    .map(|version| first.pom.resolved(&version))
+            }),
         }
-        Ok(reactor)
     }
+}
 
-    /// Why the build may not run, if anything speaks against it.
-    pub(super) fn objections(&self) -> Vec<Finding> {
-        let own = self
-            .uses
-            .iter()
-            .filter(|(name, _)| self.names.contains(name));
-        let own = own.map(|(name, place)| {
-            let message = format!(
-                "`{name}` is a module of this build and would run inside Maven as soon as it is \
-                 compiled"
-            );
-            Finding::new(Code::CommandRunsCode, place, message)
-        });
-        self.findings.iter().cloned().chain(own).collect()
-    }
+/// `group:artifact` of a module.
+fn own_name(member: &Member) -> String {
+    let own = &member.pom.own;
+    let group = match (own.group.is_empty(), &member.pom.parent) {
+        (true, Some(parent)) => &parent.group,
+        (true, None) | (false, _) => &own.group,
+    };
+    name(member, group, &own.artifact)
+}
 
-    /// Reads one POM; what it names as modules is left to do.
-    fn pom(&mut self, file: &Path, root: &Path) -> Result<Vec<PathBuf>, Finding> {
-        let shown = file.display().to_string();
-        let wrong = |message: String| Finding::new(Code::Usage, &shown, message);
-        let bytes = read::inside(root, file, LIMIT).map_err(|error| wrong(error.to_string()))?;
-        let bytes = bytes.ok_or_else(|| wrong("there is no such POM".to_owned()))?;
-        let text = Text::decode(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let tree = text
-            .tree("project")
-            .map_err(|error| wrong(error.to_string()))?;
-        let project = tree.root();
-        let directory = file.parent().unwrap_or(root).to_path_buf();
-        let value = |element: Element<'_>, name: &str| {
-            let child = element.child(name)?;
-            Some(child.text().into_owned()).filter(|text| !text.is_empty())
-        };
-        let parent = project.child("parent");
-        let own = |name: &str| value(project, name).or_else(|| value(parent?, name));
-        if let (Some(group), Some(artifact)) = (own("groupId"), value(project, "artifactId")) {
-            if self.modules.is_empty() {
-                self.name = Some(format!("{group}:{artifact}"));
-                self.version = own("version");
-            }
-            self.names.insert(format!("{group}:{artifact}"));
-        }
-        self.modules.push(directory.clone());
-        self.packaging(project, &shown);
-        for element in project.below() {
-            self.used(element, &shown);
-        }
-        let mut found = Vec::new();
-        for module in project
-            .below()
-            .filter(|element| element.name() == "modules")
-        {
-            let named = module.children().map(|child| child.text().into_owned());
-            for name in named.filter(|name| !name.is_empty()) {
-                let path = directory.join(&name);
-                let path = match path.is_dir() {
-                    true => path.join("pom.xml"),
-                    false => path,
-                };
-                match path.canonicalize() {
-                    Ok(real) if real.starts_with(root) => found.push(real),
-                    Ok(_) => {
-                        let message = format!("module `{name}` lies outside the project");
-                        return Err(wrong(message));
-                    }
-                    // Modules of a profile that is not active need not be there: Maven tells.
-                    Err(_) => {}
-                }
-            }
-        }
-        Ok(found)
-    }
+fn name(member: &Member, group: &str, artifact: &str) -> String {
+    let pom = &member.pom;
+    format!("{}:{}", pom.resolved(group), pom.resolved(artifact))
+}
 
-    fn packaging(&mut self, project: Element<'_>, shown: &str) {
-        let Some(packaging) = project.child("packaging") else {
-            return;
-        };
-        let text = packaging.text();
-        if PACKAGINGS.contains(&text.as_ref()) {
-            return;
-        }
+/// Why the build of a project may not run, if anything speaks against it.
+pub(super) fn objections(project: &Project) -> Vec<Finding> {
+    let names: BTreeSet<String> = project.members.iter().map(own_name).collect();
+    let members = project.members.iter();
+    members.flat_map(|member| one(member, &names)).collect()
+}
+
+fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
+    let pom = &member.pom;
+    let refuse = |line: u32, message: String| {
+        let place = format!("{}:{line}", member.path.display());
+        Finding::new(Code::CommandRunsCode, place, message)
+    };
+    let mut findings = Vec::new();
+    if !PACKAGINGS.contains(&pom.packaging.as_str()) {
         let message = format!(
-            "packaging `{text}`: it makes code for Maven, or is made of whole jars; v4run builds \
+            "packaging `{}`: it makes code for Maven, or is made of whole jars; v4run builds the \
              packagings {}",
+            pom.packaging,
             PACKAGINGS.join(" and ")
         );
-        let place = format!("{shown}:{}", packaging.line());
-        let finding = Finding::new(Code::CommandRunsCode, place, message);
-        self.findings.push(finding);
+        findings.push(refuse(pom.packaging_line, message));
     }
-
-    /// Plugins, what they are given beside, extensions; and switches that undo what was asked for.
-    fn used(&mut self, element: Element<'_>, shown: &str) {
-        let place = || format!("{shown}:{}", element.line());
-        let text = |name: &str| element.child(name).map(|child| child.text().into_owned());
-        match element.name() {
-            "plugin" => {
-                let group = text("groupId");
-                let group = group.unwrap_or_else(|| "org.apache.maven.plugins".to_owned());
-                if let Some(artifact) = text("artifactId") {
-                    self.uses.push((format!("{group}:{artifact}"), place()));
-                }
-                for beside in element.list("dependencies", "dependency") {
-                    let text = |name: &str| beside.child(name).map(|child| child.text());
-                    if let (Some(group), Some(artifact)) = (text("groupId"), text("artifactId")) {
-                        let place = format!("{shown}:{}", beside.line());
-                        self.uses.push((format!("{group}:{artifact}"), place));
-                    }
-                }
-            }
-            "extension" => {
-                if let (Some(group), Some(artifact)) = (text("groupId"), text("artifactId")) {
-                    self.uses.push((format!("{group}:{artifact}"), place()));
-                }
-            }
-            "configuration" => {
-                let mut switches = element.below();
-                let switch = switches.find(|inner| SWITCHES.contains(&inner.name()));
-                if let Some(switch) = switch.filter(|inner| inner.text() != "true") {
-                    let message = format!(
-                        "`<{}>` in the configuration of a plugin may run tests that were to be \
-                         left out",
-                        switch.name()
-                    );
-                    let place = format!("{shown}:{}", switch.line());
-                    self.findings
-                        .push(Finding::new(Code::CommandRunsCode, place, message));
-                }
-            }
-            _ => {}
+    for asked in &pom.code {
+        let Reference {
+            group,
+            artifact,
+            line,
+            ..
+        } = &asked.what;
+        let used = name(member, group, artifact);
+        if names.contains(&used) {
+            let message = format!(
+                "`{used}` is a module of this build and would run inside Maven as soon as it is \
+                 compiled"
+            );
+            findings.push(refuse(*line, message));
         }
     }
+    for (switch, line) in &pom.switches {
+        let message = format!(
+            "`<{switch}>` in the configuration of a plugin may run tests that were to be left out"
+        );
+        findings.push(refuse(*line, message));
+    }
+    findings
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manager::mvn::pom;
 
-    fn read(files: &[(&str, &str)]) -> Result<Reactor, Finding> {
+    fn read(files: &[(&str, &str)]) -> Project {
         let guard = tempfile::tempdir().unwrap();
         let root = guard.path().canonicalize().unwrap();
         for (name, body) in files {
@@ -214,40 +123,34 @@ mod tests {
             );
             std::fs::write(path, text).unwrap();
         }
-        Reactor::read(&root.join("pom.xml"), &root)
+        pom::project(&root, &root.join("pom.xml")).unwrap()
     }
 
     fn told(body: &str) -> Vec<String> {
-        let reactor = read(&[
+        let project = read(&[
             (
                 "pom.xml",
                 &format!("<modules><module>a</module></modules>{body}"),
             ),
             ("a/pom.xml", "<version>1</version>"),
         ]);
-        let objections = reactor.unwrap().objections();
+        let objections = objections(&project);
         objections.into_iter().map(|one| one.message).collect()
     }
 
     #[test]
-    fn modules_are_found_wherever_they_are_named() {
-        let reactor = read(&[
+    fn the_first_names_the_build() {
+        let reactor = Reactor::of(&read(&[
             (
                 "pom.xml",
-                "<version>2</version><modules><module>a</module><module>gone</module></modules>\
-                 <profiles><profile><modules><module>b/pom.xml</module></modules></profile></profiles>",
+                "<version>${v}</version><modules><module>a</module><module>gone</module></modules>\
+                 <properties><v>2</v></properties>",
             ),
             ("a/pom.xml", ""),
-            ("b/pom.xml", "<modules><module>../a</module></modules>"),
-        ])
-        .unwrap();
-        assert_eq!(reactor.modules.len(), 3);
+        ]));
+        assert_eq!(reactor.modules.len(), 2);
         assert_eq!(reactor.name.as_deref(), Some("g:pom.xml"));
         assert_eq!(reactor.version.as_deref(), Some("2"));
-        assert!(reactor.objections().is_empty());
-        let outside = read(&[("pom.xml", "<modules><module>../..</module></modules>")]);
-        assert!(outside.is_err() || outside.unwrap().modules.len() == 1);
-        assert!(read(&[]).is_err());
     }
 
     #[test]
@@ -270,8 +173,8 @@ mod tests {
                 "`g:a` is a module",
             ),
             (
-                "<build><extensions><extension><groupId>g</groupId><artifactId>a</artifactId>\
-                 </extension></extensions></build>",
+                "<build><extensions><extension><groupId>${x}</groupId><artifactId>a</artifactId>\
+                 </extension></extensions></build><properties><x>g</x></properties>",
                 "`g:a` is a module",
             ),
             (

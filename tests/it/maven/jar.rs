@@ -59,6 +59,33 @@ impl Jar {
         self
     }
 
+    /// An extension of one class.
+    pub(crate) fn acting(class: &str) -> Self {
+        let named = format!("hostile.{class}\n");
+        Self::plain("it.acting")
+            .file("META-INF/sisu/javax.inject.Named", named.as_bytes())
+            .class(class)
+    }
+
+    /// A jar with a class that others compile against.
+    pub(crate) fn library() -> Self {
+        Self::plain("it.library").class("Library")
+    }
+
+    /// A jar that the compiler takes an annotation processor from.
+    pub(crate) fn processor() -> Self {
+        let service = "META-INF/services/javax.annotation.processing.Processor";
+        Self::plain("hostile.processor")
+            .file(service, b"hostile.Processor\n")
+            .class("Processor")
+    }
+
+    /// Takes a file out.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name).unwrap();
+        self
+    }
+
     /// Adds one of the hostile classes.
     fn class(self, name: &str) -> Self {
         let content = classes()[name].clone();
@@ -111,6 +138,36 @@ const SOURCES: &[(&str, &str)] = &[
         "Goal",
         "public class Goal extends org.apache.maven.plugin.AbstractMojo { \
          public void execute() { Marker.mark(\"goal\"); } }",
+    ),
+    (
+        "Library",
+        "public class Library { public static final String NAME = \"n\"; \
+         static { Marker.mark(\"library\"); } public static String hi(int i) { return \"l\" + i; } \
+         @Deprecated public <T extends Comparable<T>> T most(java.util.List<? super T> of) { \
+         return null; } }",
+    ),
+    (
+        "Processor",
+        "@javax.annotation.processing.SupportedAnnotationTypes(\"*\") public class Processor \
+         extends javax.annotation.processing.AbstractProcessor { \
+         static { Marker.mark(\"processor\"); } public boolean process(\
+         java.util.Set<? extends javax.lang.model.element.TypeElement> a, \
+         javax.annotation.processing.RoundEnvironment b) { return false; } }",
+    ),
+    (
+        "Forker",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Forker \
+         extends org.apache.maven.eventspy.AbstractEventSpy { static { try { \
+         new ProcessBuilder(\"touch\", System.getProperty(\"user.dir\") + \"/ran-forked\")\
+         .start().waitFor(); } catch (Exception error) { System.out.println(error); } } }",
+    ),
+    (
+        "Loader",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Loader \
+         extends org.apache.maven.eventspy.AbstractEventSpy { static { try { \
+         System.load(System.getProperty(\"user.dir\") + \"/native.so\"); \
+         System.out.println(\"library loaded\"); } catch (Throwable error) { \
+         System.out.println(error); } } }",
     ),
     (
         "Agent",

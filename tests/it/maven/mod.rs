@@ -61,6 +61,9 @@ impl Maven {
     pub(crate) fn new(registry: &Registry, body: &str) -> Self {
         let project = Project::new(registry);
         fs::remove_file(project.path("package.json")).unwrap();
+        // Some of the system's plugins name nothing, and Maven adds what it always added.
+        let name = "org.codehaus.plexus:plexus-utils:1.1";
+        publish(registry, name, "", &Jar::plain("unused"));
         let maven = Self { project };
         maven.pom(body);
         fs::create_dir_all(maven.project.home().join(".m2")).unwrap();

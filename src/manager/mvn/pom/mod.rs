@@ -15,7 +15,7 @@ mod judge;
 mod project;
 
 pub(super) use self::judge::{Grounds, judge};
-pub(super) use self::project::{Member, read as project};
+pub(super) use self::project::{Member, Project, read as project};
 
 use std::collections::BTreeMap;
 
@@ -81,6 +81,10 @@ pub(super) struct Pom {
     /// Dependencies that name a file of the machine.
     pub(super) system: Vec<Reference>,
     pub(super) modules: Vec<(String, u32)>,
+    /// Line of the packaging.
+    pub(super) packaging_line: u32,
+    /// Configuration of plugins that may run tests although they are to be left out.
+    pub(super) switches: Vec<(String, u32)>,
     pub(super) properties: BTreeMap<String, String>,
 }
 
@@ -139,6 +143,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pom, PomError> {
     let mut pom = Pom {
         own: reference(root),
         packaging: root.value("packaging").unwrap_or("jar".into()).into_owned(),
+        packaging_line: root.child("packaging").unwrap_or(root).line(),
+        switches: switches(root),
         ..Pom::default()
     };
     if let Some(parent) = root.child("parent") {
@@ -155,6 +161,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pom, PomError> {
         section(profile, false, &mut pom)?;
     }
     Ok(pom)
+}
+
+/// Elements of a plugin's configuration that switch tests on again, or have them run in Maven's own
+/// process.
+const SWITCHES: [&str; 5] = ["skip", "skipTests", "skipExec", "forkCount", "forkMode"];
+
+fn switches(root: Element<'_>) -> Vec<(String, u32)> {
+    let configurations = root.below().filter(|one| one.name() == "configuration");
+    let inner = configurations.flat_map(Element::below);
+    let found = inner.filter(|one| SWITCHES.contains(&one.name()) && one.text() != "true");
+    found
+        .map(|one| (one.name().to_owned(), one.line()))
+        .collect()
 }
 
 /// What a project and each of its profiles may have.

@@ -1,0 +1,245 @@
+//! Builds: the same classes as bare Maven makes, from components that cannot run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::maven::jar::Jar;
+use crate::maven::{Maven, dependency, pom, publish};
+use crate::project::tree;
+use crate::registry::Registry;
+
+const LEVEL: &str = "<properties><maven.compiler.source>8</maven.compiler.source>\
+                     <maven.compiler.target>8</maven.compiler.target>\
+                     <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding></properties>";
+
+const PARENT: &str = "<parent><groupId>it.test</groupId><artifactId>project</artifactId>\
+                      <version>1.0</version></parent>";
+
+/// A parent, a module that uses a component, and one that uses the first and has a test.
+fn modules(registry: &Registry) -> Maven {
+    publish(registry, "it.part:leaf:2.0", "", &Jar::library());
+    let managed = dependency("it.part:leaf:2.0", "");
+    let body = format!(
+        "<packaging>pom</packaging>{LEVEL}<modules><module>core</module><module>app</module></modules>\
+         <dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement>"
+    );
+    let maven = Maven::new(registry, &body);
+    let module = |name: &str, needs: &str| {
+        let body = format!("{PARENT}<dependencies>{needs}</dependencies>");
+        let text = pom(&format!("it.test:{name}:1.0"), &body);
+        maven.project.file(&format!("{name}/pom.xml"), &text);
+    };
+    module(
+        "core",
+        "<dependency><groupId>it.part</groupId><artifactId>leaf</artifactId></dependency>",
+    );
+    module(
+        "app",
+        &format!(
+            "{}{}",
+            dependency("it.test:core:1.0", ""),
+            dependency("junit:junit:4.13.2", "<scope>test</scope>")
+        ),
+    );
+    maven.project.file(
+        "core/src/main/java/t/Core.java",
+        "package t; public class Core { public static String hi() { \
+         return hostile.Library.NAME + hostile.Library.hi(1); } }",
+    );
+    maven.project.file(
+        "app/src/main/java/t/App.java",
+        "package t; public class App { String hi() { return Core.hi(); } }",
+    );
+    maven.project.file(
+        "app/src/test/java/t/AppTest.java",
+        "package t; public class AppTest { static { try { new java.io.File(\"ran-test\")\
+         .createNewFile(); } catch (java.io.IOException e) {} } \
+         @org.junit.Test public void x() {} }",
+    );
+    maven
+}
+
+/// Digests of the compiled classes and names of the packed files.
+fn built(maven: &Maven) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (path, node) in tree::read(maven.project.directory()) {
+        if path.ends_with(".class") {
+            let content = fs::read(maven.project.path(&path)).unwrap();
+            found.insert(path, hex::encode(Sha256::digest(content)));
+        } else if Path::new(&path).extension().is_some_and(|end| end == "jar") {
+            found.insert(path, format!("{}", matches!(node, tree::Node::File(..))));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_build_of_three_modules_makes_what_bare_maven_makes() {
+    let registry = Registry::start();
+    let maven = modules(&registry);
+    let goals = ["package", "-DskipTests"];
+    maven.bare(&goals).run().succeeds();
+    let expected = (built(&maven), maven.tree());
+    assert!(
+        expected.0.contains_key("app/target/app-1.0.jar"),
+        "{:?}",
+        expected.0
+    );
+    assert!(expected.0.contains_key("core/target/classes/t/Core.class"));
+    for module in ["core", "app"] {
+        fs::remove_dir_all(maven.project.path(&format!("{module}/target"))).unwrap();
+    }
+    maven.clear();
+    let ours = maven.v4run(&goals).run();
+    ours.succeeds();
+    assert_eq!(expected.0, built(&maven));
+    tree::assert_equal(&expected.1, &maven.tree());
+    assert!(!maven.project.path("target").exists());
+    // Once more on what is there, cleaned first, without a request.
+    maven.v4run(&["clean"]).run().succeeds();
+    assert!(!maven.project.path("app/target/classes").exists());
+    let before = registry.maven_seen().len();
+    let again = maven
+        .v4run(&["clean", "package", "-DskipTests", "-o", "-T2"])
+        .run();
+    again.succeeds();
+    assert_eq!(expected.0, built(&maven));
+    assert_eq!(registry.maven_seen().len(), before);
+    maven
+        .v4run(&["compile", "-pl", "app", "-am"])
+        .run()
+        .succeeds();
+}
+
+#[test]
+fn tests_do_not_run_however_a_project_asks_for_them() {
+    let registry = Registry::start();
+    let maven = modules(&registry);
+    for goals in [
+        &["test"][..],
+        &["package"],
+        &["install", "-DskipTests"],
+        &["verify"],
+    ] {
+        let run = maven.v4run(goals).run();
+        run.refuses(126, "command-runs-code", "4.18");
+    }
+    let plugin = |configuration: &str| {
+        format!(
+            "{PARENT}<build><plugins><plugin><artifactId>maven-surefire-plugin</artifactId>\
+             <configuration>{configuration}</configuration></plugin></plugins></build>\
+             <dependencies>{}</dependencies>",
+            dependency("junit:junit:4.13.2", "<scope>test</scope>")
+        )
+    };
+    let app = |configuration: &str| {
+        let text = pom("it.test:app:1.0", &plugin(configuration));
+        maven.project.file("app/pom.xml", &text);
+    };
+    fs::remove_dir_all(maven.project.path("app/src/main")).unwrap();
+    app("<skipTests>false</skipTests><forkCount>0</forkCount>");
+    let run = maven.v4run(&["package", "-DskipTests"]).run();
+    run.refuses(126, "command-runs-code", "4.18");
+    // Hidden in a parent that is fetched, it is refused when the class is to be loaded.
+    let hidden = format!(
+        "<packaging>pom</packaging>{LEVEL}<build><plugins><plugin>\
+         <artifactId>maven-surefire-plugin</artifactId><configuration><skipTests>false</skipTests>\
+         <forkCount>0</forkCount></configuration></plugin></plugins></build>"
+    );
+    registry.put(
+        &crate::maven::path("it.part:parent:1.0", "pom"),
+        pom("it.part:parent:1.0", &hidden),
+    );
+    let body = format!(
+        "<parent><groupId>it.part</groupId><artifactId>parent</artifactId><version>1.0</version>\
+         <relativePath/></parent><dependencies>{}</dependencies>",
+        dependency("junit:junit:4.13.2", "<scope>test</scope>")
+    );
+    maven
+        .project
+        .file("app/pom.xml", &pom("it.test:app:1.0", &body));
+    let app = maven.project.path("app");
+    let run = maven
+        .v4run(&["package", "-DskipTests"])
+        .directory(&app)
+        .run();
+    assert_eq!(run.code(), 120, "{}", run.told());
+    assert!(!app.join("ran-test").exists() && maven.ran().is_empty());
+    // Positive control.
+    fs::remove_dir_all(app.join("target")).unwrap();
+    maven
+        .bare(&["package", "-DskipTests"])
+        .directory(&app)
+        .run();
+    assert!(app.join("ran-test").exists());
+}
+
+#[test]
+fn a_class_of_a_component_cannot_be_defined() {
+    let registry = Registry::start();
+    // An approved extension that runs code of a jar that nobody approved.
+    publish(&registry, "evil:mark:1.0", "", &Jar::plain("hostile.mark"));
+    let needs = format!(
+        "<dependencies>{}{}</dependencies>",
+        dependency("evil:mark:1.0", ""),
+        dependency("org.codehaus.plexus:plexus-utils:2.x", "")
+    );
+    let jar = Jar::extension().without("hostile/Marker.class");
+    publish(&registry, "evil:ext:1.0", &needs, &jar);
+    let maven = modules(&registry);
+    let extensions = "<extensions><extension><groupId>evil</groupId><artifactId>ext</artifactId>\
+                      <version>1.0</version></extension></extensions>";
+    maven.project.file(".mvn/extensions.xml", extensions);
+    let approval = format!(
+        "[[approvals]]\npurl = \"pkg:maven/evil/ext@1.0\"\nsha256 = \"{}\"\nowner = \"suite\"\n\
+         reason = \"a test\"\n",
+        hex::encode(Sha256::digest(jar.build()))
+    );
+    maven.project.file("v4run.toml", &approval);
+    for (goal, reason) in [
+        ("dependency:resolve", "Caused by: hostile"),
+        ("compile", "Absent Code attribute"),
+    ] {
+        let run = maven.v4run(&[goal]).run();
+        assert!(!run.stdout.contains("ran spy"), "{}", run.told());
+        assert_ne!(run.code(), 0, "{}", run.told());
+        assert!(run.stdout.contains(reason), "{}", run.told());
+    }
+    maven.clear();
+    maven.bare(&["compile"]).run().succeeds();
+    assert!(maven.ran().contains(&"ran-spy".to_owned()));
+}
+
+#[test]
+fn annotation_processors_of_components_do_not_run() {
+    let registry = Registry::start();
+    publish(&registry, "evil:processor:1.0", "", &Jar::processor());
+    let body = format!(
+        "{LEVEL}<dependencies>{}</dependencies>",
+        dependency("evil:processor:1.0", "")
+    );
+    let maven = Maven::new(&registry, &body);
+    maven
+        .project
+        .file("src/main/java/t/A.java", "package t; class A {}");
+    maven.v4run(&["compile"]).run().succeeds();
+    assert_eq!(maven.ran(), [""; 0]);
+    fs::remove_dir_all(maven.project.path("target")).unwrap();
+    maven.bare(&["compile"]).run().succeeds();
+    assert_eq!(maven.ran(), ["ran-processor"]);
+}
+
+#[test]
+fn what_is_made_of_whole_jars_is_refused_before_the_start() {
+    let registry = Registry::start();
+    for packaging in ["war", "maven-plugin", "ear"] {
+        let maven = Maven::new(&registry, &format!("<packaging>{packaging}</packaging>"));
+        let run = maven.v4run(&["package", "-DskipTests"]).run();
+        run.refuses(126, "command-runs-code", "4.18");
+        run.says("pom.xml:6");
+    }
+    assert!(registry.maven_seen().is_empty());
+}
