@@ -215,11 +215,7 @@ impl<'a> Plan<'a> {
                 variable(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
             ),
         };
-        let outputs = ["log-file", "-DoutputFile"].iter();
-        let outputs = outputs.filter_map(|key| found.checked.taken.get(*key));
-        let outputs = outputs
-            .map(|taken| taken.path(&request.directory, &found.root))
-            .collect::<Result<_, _>>()?;
+        let outputs = outputs(&found, &reactor)?;
         Ok(Self {
             user,
             global,
@@ -353,6 +349,28 @@ impl<'a> Plan<'a> {
             tool("java", runtime.java_version.as_deref(), &runtime.java),
         ]
     }
+}
+
+/// Files that the user wants written. A plugin takes a relative path from each module's directory, Maven
+/// itself from where it stands.
+fn outputs(found: &Found<'_>, reactor: &Reactor) -> Result<Vec<PathBuf>, Finding> {
+    let mut outputs = Vec::new();
+    if let Some(taken) = found.checked.taken.get("log-file") {
+        outputs.push(taken.path(&found.request.directory, &found.root)?);
+    }
+    if let Some(taken) = found.checked.taken.get("-DoutputFile") {
+        let here = std::slice::from_ref(&found.request.directory);
+        let places = match reactor.modules.is_empty() {
+            true => here,
+            false => reactor.modules.as_slice(),
+        };
+        for place in places {
+            outputs.push(taken.path(place, &found.root)?);
+        }
+    }
+    outputs.sort();
+    outputs.dedup();
+    Ok(outputs)
 }
 
 /// The local repository: as the user says, else as settings say, else below the home directory.
