@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::maven::jar::Jar;
+use crate::maven::{Maven, dependency, publish};
 use crate::project::{Project, forest};
 use crate::python::Python;
 use crate::python::wheel::Wheel;
@@ -72,4 +74,33 @@ fn the_record_of_a_python_install_is_valid() {
     let run = python.v4run(&["install", "leaf"]).run();
     run.succeeds();
     assert_valid(&run);
+}
+
+#[test]
+fn the_record_of_a_maven_run_is_valid_and_names_what_ran() {
+    let registry = Registry::start();
+    publish(&registry, "it.part:leaf:2.0", "", &Jar::plain("it.leaf"));
+    let needed = dependency("it.part:leaf:2.0", "");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    let run = maven.v4run(&["dependency:list"]).run();
+    run.succeeds();
+    assert_valid(&run);
+    let bom = &run.record().bom;
+    let components = bom["components"].as_array().unwrap();
+    let leaf = components
+        .iter()
+        .find(|component| component["purl"] == "pkg:maven/it.part/leaf@2.0?type=jar")
+        .expect("the component");
+    assert_eq!(leaf["hashes"].as_array().unwrap().len(), 2);
+    let code = |component: &&serde_json::Value| {
+        let reference = component["bom-ref"].as_str().unwrap_or_default();
+        reference.starts_with("tool:code:")
+    };
+    let tools = bom["metadata"]["tools"]["components"].as_array().unwrap();
+    let ran: Vec<_> = tools.iter().filter(code).collect();
+    assert!(
+        ran.iter()
+            .any(|tool| tool["name"] == "maven-dependency-plugin-3.5.0.jar")
+    );
+    assert!(ran.iter().all(|tool| tool["name"] != "leaf-2.0.jar"));
 }

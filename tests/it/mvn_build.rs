@@ -108,6 +108,10 @@ fn a_build_of_three_modules_makes_what_bare_maven_makes() {
     again.succeeds();
     assert_eq!(expected.0, built(&maven));
     assert_eq!(registry.maven_seen().len(), before);
+    let tree = ["dependency:tree", "-DoutputFile=tree.txt"];
+    maven.v4run(&tree).run().succeeds();
+    let tree = fs::read_to_string(maven.project.path("app/tree.txt")).unwrap();
+    assert!(tree.contains("it.part:leaf:jar:2.0"), "{tree}");
     maven
         .v4run(&["compile", "-pl", "app", "-am"])
         .run()

@@ -79,7 +79,7 @@ fn a_changed_file_of_the_local_repository_is_refused() {
         // Positive control: bare Maven never notices.
         maven.bare(&["dependency:resolve", "-o"]).run().succeeds();
         let run = maven.v4run(&["dependency:resolve"]).run();
-        run.refuses(120, "file-unverified", "4.14");
+        run.refuses(120, "file-mismatch", "4.14");
         run.says(&format!("oak-1.0.{ending}"));
         fs::write(&file, &good).unwrap();
     }
@@ -88,7 +88,7 @@ fn a_changed_file_of_the_local_repository_is_refused() {
     let leaf = fs::read(maven.kept("it.part:leaf:2.0", "jar")).unwrap();
     fs::write(maven.kept("it.part:oak:1.0", "jar"), leaf).unwrap();
     let run = maven.v4run(&["dependency:resolve"]).run();
-    run.refuses(120, "file-unverified", "4.14");
+    run.refuses(120, "file-mismatch", "4.14");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
         let finding = Finding::new(Code::CommandRunsCode, name, message);
         return Ok(HandOut::Refused(Box::new(finding)));
     }
-    if is_class || !view::may_hold_code(opened.content)? {
+    if !view::may_hold_code(opened.content)? || (is_class && view::is_class(opened.content)?) {
         return Ok(HandOut::Whole);
     }
     let view = view::of(opened.content, Form::Compiler);

@@ -288,6 +288,29 @@ mod tests {
     }
 
     #[test]
+    fn every_option_has_a_rule() {
+        let profile = crate::profile::Profile::parse(super::super::PROFILE).unwrap();
+        for (_, name) in FLAGS.iter().chain(VALUES) {
+            assert!(
+                *name == "define" || profile.setting(name).is_some(),
+                "{name}"
+            );
+        }
+        // What stands before the rule for all properties is not hidden by it.
+        for (name, project) in [
+            ("-Drevision", crate::profile::Action::Pass),
+            ("-Dmaven.wagon.http.pool", crate::profile::Action::Drop),
+            (
+                "-Daether.enhancedLocalRepository.split",
+                crate::profile::Action::Refuse,
+            ),
+            ("-Djava.class.path", crate::profile::Action::Refuse),
+        ] {
+            assert_eq!(profile.setting(name).unwrap().project, project, "{name}");
+        }
+    }
+
+    #[test]
     fn a_property_without_a_value_is_true() {
         let read = read(&words(&["-DskipTests", "-Da=b=c", "-o"]));
         let properties: Vec<_> = read.given.iter().filter_map(Given::property).collect();

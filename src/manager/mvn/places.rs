@@ -232,6 +232,16 @@ fn bearer(server: &Server) -> Option<String> {
         .then(|| token.trim().to_owned())
 }
 
+/// Whether a mirror with TLS of the user or the machine stands for a repository.
+pub(super) fn is_mirrored(settings: &[&Settings], id: &str, url: &str) -> bool {
+    let trusted = settings
+        .iter()
+        .filter(|settings| settings.author == Author::User);
+    let mirrors: Vec<&Mirror> = trusted.flat_map(|settings| &settings.mirrors).collect();
+    mirror_for(&mirrors, id, url)
+        .is_some_and(|mirror| !mirror.blocked && mirror.url.starts_with("https://"))
+}
+
 /// The mirror that stands for a repository.
 fn mirror_for<'a>(mirrors: &[&'a Mirror], id: &str, url: &str) -> Option<&'a Mirror> {
     let exact = mirrors.iter().find(|mirror| mirror.of == id);

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::anchors::{self, Anchors};
+use super::anchors::Anchors;
 use super::checked::{self, Checked};
 use super::find::{Runtime, Search};
 use super::goals::Kind;
@@ -17,15 +17,16 @@ use super::reactor::Reactor;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
 use super::words::{Gathered, Surroundings};
-use super::{extensions, goals, inspect, invocation, options, pom, reactor};
+use super::{extensions, goals, inspect, invocation, options};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
     Code, Event, FileGuard, Finding, Layout, Network, Repository, Secret, Tool, Trust, Twin, View,
 };
-use crate::profile::{Policy, Profile};
+use crate::profile::Profile;
 
 mod launch;
+mod poms;
 
 /// Where the operating system keeps artifacts that it installed.
 const INSTALLED: &str = "/usr/share/maven-repo";
@@ -63,7 +64,6 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
     })?;
     let kind = goals::check(&checked.goals, &checked.properties, &profile)?;
     extensions::check(&root, request.policy)?;
-    let (reactor, poms) = project(kind, &base, &root, request.policy)?;
     let plan = Plan::new(Found {
         request,
         profile,
@@ -73,8 +73,6 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         gathered,
         checked,
         kind,
-        reactor,
-        poms,
     })?;
     plan.write()
 }
@@ -96,6 +94,14 @@ pub(super) fn reach(call: &Call<'_>) -> Reach {
 struct Base {
     directory: PathBuf,
     file: Option<PathBuf>,
+}
+
+impl Base {
+    /// The POM, which need not be there.
+    fn pom(&self) -> PathBuf {
+        let file = self.file.clone().filter(|file| file.is_file());
+        file.unwrap_or_else(|| self.directory.join("pom.xml"))
+    }
 }
 
 /// `-f` decides where the project is, so it is read before the rest.
@@ -122,31 +128,6 @@ fn base(arguments: &[Word], directory: &Path) -> Result<Base, Finding> {
     })
 }
 
-/// Reads the POMs of the build and refuses what they may not ask for.
-fn project(
-    kind: Kind,
-    base: &Base,
-    root: &Path,
-    policy: &Policy,
-) -> Result<(Reactor, Vec<Event>), Refusal> {
-    if kind == Kind::Print {
-        return Ok((Reactor::default(), Vec::new()));
-    }
-    let file = base.file.clone().filter(|file| file.is_file());
-    let file = file.unwrap_or_else(|| base.directory.join("pom.xml"));
-    let mut project = pom::project(root, &file)?;
-    let events = std::mem::take(&mut project.events);
-    let installed = Path::new(INSTALLED);
-    let mut findings = pom::judge(&project, &|what| anchors::answered(policy, installed, what));
-    if kind == Kind::Build {
-        findings.extend(reactor::objections(&project));
-    }
-    match findings.is_empty() {
-        true => Ok((Reactor::of(&project), events)),
-        false => Err(Refusal { findings, events }),
-    }
-}
-
 /// What was found before the plan is made.
 struct Found<'a> {
     request: &'a Request<'a>,
@@ -157,9 +138,6 @@ struct Found<'a> {
     gathered: Gathered,
     checked: Checked,
     kind: Kind,
-    reactor: Reactor,
-    /// What was read of them.
-    poms: Vec<Event>,
 }
 
 /// Everything that is known before the launch is written down.
@@ -169,6 +147,9 @@ struct Plan<'a> {
     global: Option<Settings>,
     local: PathBuf,
     anchors: Anchors,
+    /// The POMs that were read.
+    project: Vec<Event>,
+    reactor: Reactor,
     /// A file that the user wants written.
     outputs: Vec<PathBuf>,
     repositories: Vec<Repository>,
@@ -219,6 +200,7 @@ impl<'a> Plan<'a> {
             vault: &vault,
         };
         let repositories = grounds.repositories()?;
+        let (reactor, project) = poms::read(&found, &all)?;
         let variable = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| {
                 let value = request.environment.get(std::ffi::OsStr::new(name))?;
@@ -233,16 +215,14 @@ impl<'a> Plan<'a> {
                 variable(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
             ),
         };
-        let outputs = ["log-file", "-DoutputFile"].iter();
-        let outputs = outputs.filter_map(|key| found.checked.taken.get(*key));
-        let outputs = outputs
-            .map(|taken| taken.path(&request.directory, &found.root))
-            .collect::<Result<_, _>>()?;
+        let outputs = outputs(&found, &reactor)?;
         Ok(Self {
             user,
             global,
             local,
             anchors,
+            project,
+            reactor,
             outputs,
             repositories,
             upstream_proxy,
@@ -254,10 +234,10 @@ impl<'a> Plan<'a> {
     fn write(self) -> Result<Prepared, Refusal> {
         let found = &self.found;
         let mut events = self.inputs();
-        events.extend(found.poms.iter().cloned());
         let notes = found.checked.notes.iter().cloned();
         events.extend(notes.map(Event::Found));
         events.extend(self.anchors.events.iter().cloned());
+        events.extend(self.project.iter().cloned());
         let path = self.local.display().to_string();
         events.push(Event::ArtifactsKept { path });
         let writes = self.writes();
@@ -274,8 +254,8 @@ impl<'a> Plan<'a> {
             promotions: Vec::new(),
             project: Project {
                 root: found.root.clone(),
-                name: found.reactor.name.clone(),
-                version: found.reactor.version.clone(),
+                name: self.reactor.name.clone(),
+                version: self.reactor.version.clone(),
             },
             installs: !found.checked.goals.is_empty(),
             locked: false,
@@ -370,6 +350,28 @@ impl<'a> Plan<'a> {
             tool("java", runtime.java_version.as_deref(), &runtime.java),
         ]
     }
+}
+
+/// Files that the user wants written. A plugin takes a relative path from each module's directory, Maven
+/// itself from where it stands.
+fn outputs(found: &Found<'_>, reactor: &Reactor) -> Result<Vec<PathBuf>, Finding> {
+    let mut outputs = Vec::new();
+    if let Some(taken) = found.checked.taken.get("log-file") {
+        outputs.push(taken.path(&found.request.directory, &found.root)?);
+    }
+    if let Some(taken) = found.checked.taken.get("-DoutputFile") {
+        let here = std::slice::from_ref(&found.request.directory);
+        let places = match reactor.modules.is_empty() {
+            true => here,
+            false => reactor.modules.as_slice(),
+        };
+        for place in places {
+            outputs.push(taken.path(place, &found.root)?);
+        }
+    }
+    outputs.sort();
+    outputs.dedup();
+    Ok(outputs)
 }
 
 /// The local repository: as the user says, else as settings say, else below the home directory.

@@ -10,20 +10,24 @@
 //! name is only a ground to refuse: whether an extension runs is decided by its bytes.
 
 use super::project::Project;
-use super::{Member, Pom, Reference};
+use super::{Member, Named, Pom, Reference};
 use crate::model::{Code, Finding};
 
-/// The refusals of a build, in the order of its POMs. `answered` tells whether somebody answers for
-/// the code of that name.
-pub(in crate::manager::mvn) fn judge(
-    project: &Project,
-    answered: &dyn Fn(&Reference) -> bool,
-) -> Vec<Finding> {
-    let members = project.members.iter();
-    members.flat_map(|member| one(member, answered)).collect()
+/// What is known about a build from elsewhere.
+pub(in crate::manager::mvn) struct Grounds<'a> {
+    /// Whether somebody answers for the code of that name.
+    pub(in crate::manager::mvn) answered: &'a dyn Fn(&Reference) -> bool,
+    /// Whether a mirror with TLS stands for the repository with that identifier and address.
+    pub(in crate::manager::mvn) mirrored: &'a dyn Fn(&str, &str) -> bool,
 }
 
-fn one(member: &Member, answered: &dyn Fn(&Reference) -> bool) -> Vec<Finding> {
+/// The refusals of a build, in the order of its POMs.
+pub(in crate::manager::mvn) fn judge(project: &Project, grounds: &Grounds<'_>) -> Vec<Finding> {
+    let members = project.members.iter();
+    members.flat_map(|member| one(member, grounds)).collect()
+}
+
+fn one(member: &Member, grounds: &Grounds<'_>) -> Vec<Finding> {
     let Member { path, pom } = member;
     let place = |line: u32| format!("{}:{line}", path.display());
     let system = pom.system.iter().map(|dependency| {
@@ -35,7 +39,7 @@ fn one(member: &Member, answered: &dyn Fn(&Reference) -> bool) -> Vec<Finding> {
             .with_hint("publish it to a repository and depend on it by name")
     });
     let repositories = pom.repositories.iter().filter_map(|repository| {
-        let (code, message) = wrong(pom, &repository.url)?;
+        let (code, message) = wrong(pom, repository, grounds)?;
         let message = format!("the repository `{}` {message}", repository.id);
         Some(Finding::new(code, place(repository.line), message))
     });
@@ -45,7 +49,7 @@ fn one(member: &Member, answered: &dyn Fn(&Reference) -> bool) -> Vec<Finding> {
             version: asked.what.version.as_deref().map(|text| pom.resolved(text)),
             ..asked.what.clone()
         };
-        if answered(&what) {
+        if (grounds.answered)(&what) {
             return None;
         }
         let version = what.version.as_deref().unwrap_or("?");
@@ -60,8 +64,11 @@ fn one(member: &Member, answered: &dyn Fn(&Reference) -> bool) -> Vec<Finding> {
     system.chain(repositories).chain(extensions).collect()
 }
 
-fn wrong(pom: &Pom, url: &str) -> Option<(Code, String)> {
-    let url = pom.resolved(url);
+fn wrong(pom: &Pom, repository: &Named, grounds: &Grounds<'_>) -> Option<(Code, String)> {
+    let url = pom.resolved(&repository.url);
+    if (grounds.mirrored)(&repository.id, &url) {
+        return None;
+    }
     let scheme = url
         .split(':')
         .next()

@@ -14,7 +14,7 @@
 mod judge;
 mod project;
 
-pub(super) use self::judge::judge;
+pub(super) use self::judge::{Grounds, judge};
 pub(super) use self::project::{Member, Project, read as project};
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::project::Project;
 use super::*;
 use crate::model::Code;
 
@@ -108,6 +109,16 @@ fn build(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Project, crate::m
     (directory, read)
 }
 
+fn refused(project: &Project, answered: &dyn Fn(&Reference) -> bool) -> Vec<crate::model::Finding> {
+    judge(
+        project,
+        &Grounds {
+            answered,
+            mirrored: &|id, _url| id == "mirrored",
+        },
+    )
+}
+
 fn names(project: &Project) -> Vec<&str> {
     let mut names: Vec<&str> = project
         .members
@@ -141,7 +152,7 @@ fn a_build_is_its_modules_and_the_parents_beside_them() {
     assert_eq!(project.unknown.len(), 1);
     assert_eq!(project.unknown[0].artifact, "far");
     assert_eq!(project.events.len(), 3);
-    assert!(judge(&project, &|_| false).is_empty());
+    assert!(refused(&project, &|_| false).is_empty());
     let (_directory, none) = build(&[]);
     assert!(none.unwrap().members.is_empty());
 }
@@ -156,14 +167,17 @@ fn what_can_never_be_verified_is_refused_with_its_line() {
         (http, Code::PlainHttp, 2),
     ] {
         let (_directory, read) = build(&[("pom.xml", module), ("m/pom.xml", text)]);
-        let findings = judge(&read.unwrap(), &|_| true);
+        let findings = refused(&read.unwrap(), &|_| true);
         assert_eq!(findings[0].code, code);
         let place = Path::new("m/pom.xml").display();
         let subject = &findings[0].subject;
         assert!(subject.ends_with(&format!("{place}:{line}")), "{subject}");
     }
     let (_directory, read) = build(&[("pom.xml", FULL)]);
-    let codes: Vec<_> = judge(&read.unwrap(), &|_| true)
+    let mirrored = http.replace("<id>h<", "<id>mirrored<");
+    let (_directory, fine) = build(&[("pom.xml", &mirrored)]);
+    assert!(refused(&fine.unwrap(), &|_| true).is_empty());
+    let codes: Vec<_> = refused(&read.unwrap(), &|_| true)
         .iter()
         .map(|one| one.code)
         .collect();
@@ -180,7 +194,7 @@ fn an_extension_that_nobody_answers_for_is_refused() {
     let (_directory, read) = build(&[("pom.xml", &extending)]);
     let project = read.unwrap();
     let of = |answered: &dyn Fn(&Reference) -> bool| -> Vec<String> {
-        let findings = judge(&project, answered);
+        let findings = refused(&project, answered);
         let refused = findings
             .iter()
             .filter(|one| one.code == Code::ConfigRefused);

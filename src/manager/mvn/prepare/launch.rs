@@ -37,7 +37,7 @@ impl Plan<'_> {
     /// The output directory of each module, when the run is a build.
     pub(super) fn outputs_of_build(&self) -> Vec<OsString> {
         let builds = self.found.kind == Kind::Build;
-        let modules = self.found.reactor.modules.iter().filter(|_| builds);
+        let modules = self.reactor.modules.iter().filter(|_| builds);
         modules
             .map(|module| module.join("target").into_os_string())
             .collect()

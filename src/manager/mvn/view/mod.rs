@@ -96,6 +96,11 @@ pub(super) fn may_hold_code(file: &File) -> io::Result<bool> {
     })
 }
 
+/// Whether a file is a class file, and no archive that begins like one.
+pub(super) fn is_class(file: &File) -> io::Result<bool> {
+    Ok(content::of_file(file)? == Content::Class)
+}
+
 /// Makes the view of a jar, from the first byte of the file to its end.
 pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
     let archive = Archive::open(jar)?;
