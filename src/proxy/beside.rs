@@ -137,7 +137,7 @@ impl Pipeline {
             return Err(missing);
         };
         if self.closed {
-            return self.outside(missing, url, headers).await;
+            return self.outside(missing, &sides, url, headers).await;
         }
         let limit = self.protocol.artifact_limit();
         let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).with_sha1());
@@ -180,9 +180,14 @@ impl Pipeline {
     async fn outside(
         &self,
         missing: Finding,
+        sides: &[(Algorithm, Url)],
         url: &Url,
         headers: HeaderMap,
     ) -> Result<Answer, Finding> {
+        // Not every repository answers `HEAD`; one that states a digest has the file.
+        if !self.stated(sides, &headers).await?.is_empty() {
+            return Err(missing);
+        }
         let ask = Ask {
             method: Method::HEAD,
             url: url.clone(),

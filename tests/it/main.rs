@@ -29,6 +29,7 @@ mod mvn_bad;
 mod mvn_build;
 mod mvn_code;
 mod mvn_config;
+mod mvn_lock;
 mod mvn_resolve;
 mod network;
 mod npmrc;
