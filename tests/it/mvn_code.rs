@@ -182,6 +182,10 @@ fn goals_that_run_code_by_design_end_before_the_start() {
         run.refuses(126, "command-runs-code", "4.18");
     }
     maven
+        .v4run(&[])
+        .run()
+        .refuses(126, "command-unknown", "4.18");
+    maven
         .v4run(&["some.group:some-plugin:1.0:goal"])
         .run()
         .refuses(126, "command-unknown", "4.18");

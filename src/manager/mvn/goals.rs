@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::options::{Source, Word};
+use super::options::{Given, Source, Word};
 use crate::model::{Code, Finding};
 use crate::profile::{Does, Profile};
 
@@ -83,12 +83,19 @@ pub(super) enum Kind {
     Build,
 }
 
-/// Refuses what may not run. `properties` are those that Maven gets.
+/// Refuses what may not run. `properties` and `options` are those that Maven gets. A project may name a
+/// goal for when nobody names one: that is refused.
 pub(super) fn check(
     goals: &[Word],
     properties: &BTreeMap<String, String>,
+    options: &[Given],
     profile: &Profile,
 ) -> Result<Kind, Finding> {
+    let mut names = options.iter().map(|given| given.name);
+    if goals.is_empty() && !names.any(|name| name == "help" || name == "version") {
+        let message = "no goal is named, and what the project says instead is not taken";
+        return Err(Finding::new(Code::CommandUnknown, "mvn", message));
+    }
     let mut judged = goals
         .iter()
         .map(|goal| one(&goal.text, properties, profile));
@@ -167,6 +174,21 @@ pub(super) fn named(goals: &[Word]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_s_goal_is_the_project_s() {
+        let profile = Profile::parse(super::super::PROFILE).unwrap();
+        let none = BTreeMap::new();
+        let given = |name| Given {
+            name,
+            value: None,
+            source: Source::Argv,
+        };
+        let of = |options: &[Given]| check(&[], &none, options, &profile).ok();
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[given("offline")]), None);
+        assert_eq!(of(&[given("version")]), Some(Kind::Print));
+    }
 
     #[test]
     fn goals_that_fetch_run_and_all_others_do_not() {

@@ -62,7 +62,12 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         findings,
         events: Vec::new(),
     })?;
-    let kind = goals::check(&checked.goals, &checked.properties, &profile)?;
+    let kind = goals::check(
+        &checked.goals,
+        &checked.properties,
+        &checked.passed,
+        &profile,
+    )?;
     extensions::check(&root, request.policy)?;
     let plan = Plan::new(Found {
         request,
