@@ -47,7 +47,9 @@ fn ask(own: &Path) -> ExitCode {
             Err(error) => format!("errno {}", error.raw_os_error().unwrap_or_default()),
         };
         let mut told = std::io::stderr().lock();
-        writeln!(told, "hostile: {what} {outcome}").unwrap();
+        // One write: v4run speaks on the same stream.
+        let line = format!("hostile: {what} {outcome}\n");
+        told.write_all(line.as_bytes()).unwrap();
     };
     let start = |program: &OsStr, arguments: &[&str]| {
         let status = Command::new(program).args(arguments).status();

@@ -93,8 +93,9 @@ fn fail(finding: &Finding) -> u8 {
 
 fn say(text: &str) {
     use std::io::Write as _;
-    // Nobody is left to be told if standard error is closed.
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+    // One write, so that a line of the manager's does not end up in the midst of it. Nobody is left to
+    // be told if standard error is closed.
+    let _ = std::io::stderr().write_all(format!("{}\n", text.trim_end()).as_bytes());
 }
 
 /// Findings that are printed while they happen; the record has all.
