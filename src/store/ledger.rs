@@ -1,7 +1,7 @@
 //! The first-seen ledger: a published version keeps its digest, across runs (4.2, 4.11).
 //!
 //! One immutable entry for each file of a version, under
-//! `v1/ledger/<protocol>/ab/<sha256 of canonical origin, name, version, file>`. The origin is that
+//! `v1/seen/<protocol>/ab/<sha256 of canonical origin, name, version, file>`. The origin is that
 //! of the repository and not the mirror's address, so that one file through two mirrors meets. For
 //! downloads the ledger can only add a reason to refuse, never one to accept. For a file that a manager
 //! kept from an earlier run it says what was verified under that name, because nothing else is noted.
@@ -47,7 +47,7 @@ impl Item<'_> {
         let text = [&parts[..], more].concat().join("\n");
         let hex = sha256(text.as_bytes()).hex();
         format!(
-            "v1/ledger/{}/{}/{hex}",
+            "v1/seen/{}/{}/{hex}",
             self.protocol,
             hex.get(..2).unwrap_or_default()
         )
@@ -57,7 +57,7 @@ impl Item<'_> {
 /// What was seen first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// SHA-512 of the bytes.
+    /// SHA-256 of the bytes, which every run computes.
     pub digest: Digest,
     /// Their size.
     pub size: u64,

@@ -91,7 +91,7 @@ mod tests {
         let old = make("v1/blob/sha512/aa/aa/1", 10, 40);
         let surplus = make("v1/blob/sha512/aa/aa/2", 60, 3);
         let recent = make("v1/blob/sha512/aa/aa/3", 60, 1);
-        let entry = make("v1/ledger/npm/aa/1", 10, 400);
+        let entry = make("v1/seen/npm/aa/1", 10, 400);
         let abandoned = make("v1/tmp/x", 10, 2);
 
         assert_eq!(directory.trim(100, DAY * 30).unwrap(), 3);

@@ -129,7 +129,7 @@ async fn other_bytes_never_arrive() {
         );
     }
     let store = Directory::open(run.store.as_ref().unwrap().path()).unwrap();
-    for prefix in ["v1/blob", "v1/ledger", "v1/tmp"] {
+    for prefix in ["v1/blob", "v1/seen", "v1/tmp"] {
         assert!(store.list(prefix).unwrap().is_empty());
     }
 }
