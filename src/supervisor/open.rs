@@ -322,7 +322,10 @@ impl Supervisor {
             sha256: digests.sha256,
             own,
         });
-        self.sealed.keep(path, metadata, &copy);
+        // What the run makes itself it may make again, faster than clocks of files tell.
+        if !own {
+            self.sealed.keep(path, metadata, &copy);
+        }
         Ok(copy)
     }
 
