@@ -43,7 +43,8 @@ impl Invocation {
             environment: Vec::new(),
             directory: directory.into(),
             stdin: None,
-            limit_ms: 60_000,
+            // Several virtual machines at once on a busy machine take their time.
+            limit_ms: 240_000,
             grace_ms: 0,
             wait_for: None,
             fails: Vec::new(),
