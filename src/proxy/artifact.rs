@@ -49,9 +49,7 @@ impl Pipeline {
             Ok(promise) => promise,
             Err(missing) => return self.unpromised(missing, named, url, headers).await,
         };
-        self.confirm(&promise, url).await?;
-        // The index may have said more.
-        let promise = self.expectations.promise(url, named)?;
+        let promise = self.confirm(promise, named, url).await?;
         let (content, digests, source) = match self.at_hand(&promise, url).await? {
             Some(found) => found,
             None => match self.download(&promise, url, headers).await? {

@@ -11,22 +11,28 @@ use http::HeaderMap;
 use http::header::{ACCEPT, HeaderValue};
 use url::Url;
 
-use super::expect::Promise;
+use super::expect::{Named, Promise};
 use super::pipeline::Pipeline;
 use crate::model::Code;
 use crate::model::Finding;
 use crate::model::redact_url;
 
 impl Pipeline {
-    /// Whether an artifact may be fetched from there; reads the index where that is not known yet.
-    pub(super) async fn confirm(&self, promise: &Promise, url: &Url) -> Result<(), Finding> {
+    /// The promise of an artifact that may be fetched from there. Where that is not known yet, the
+    /// index is read, which may promise more.
+    pub(super) async fn confirm(
+        &self,
+        promise: Promise,
+        named: Option<&Named>,
+        url: &Url,
+    ) -> Result<Promise, Finding> {
         let name = promise.named.name.as_str();
         if self.is_vouched(url) {
-            return Ok(());
+            return Ok(promise);
         }
         let rivals = self.rivals(name);
         if rivals.is_empty() {
-            return Ok(());
+            return Ok(promise);
         }
         let kinds = HeaderValue::from_static(self.protocol.index_kinds());
         let headers = HeaderMap::from_iter([(ACCEPT, kinds)]);
@@ -37,7 +43,7 @@ impl Pipeline {
                 .run(key, || self.index(name, address, headers.clone()))
                 .await?;
             if self.is_vouched(url) {
-                return Ok(());
+                return self.expectations.promise(url, named);
             }
         }
         let shown = redact_url(url);
