@@ -72,6 +72,17 @@ pub struct Request<'a> {
     pub token: Secret,
 }
 
+impl Request<'_> {
+    /// The address of the run's proxy, with the token.
+    fn proxy(&self) -> String {
+        format!(
+            "http://v4run:{}@127.0.0.1:{}",
+            self.token.expose(),
+            self.proxy_port
+        )
+    }
+}
+
 /// Directories that exist for this run only.
 #[derive(Clone, Debug)]
 pub struct PrivateDirs {

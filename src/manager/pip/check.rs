@@ -3,7 +3,6 @@
 //! Called once before the start. In pip's own order: the subcommand, configuration, indexes, then
 //! requirements and locks. All problems of a step are reported together; nothing is written.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::argv::{self, Line};
@@ -65,7 +64,7 @@ impl<'a> Check<'a> {
         let profile = Profile::parse(super::PROFILE).map_err(|error| {
             Finding::new(Code::Internal, "profiles/pip.toml", error.to_string())
         })?;
-        let words = texts(request.arguments)?;
+        let words = argv::texts(request.arguments)?;
         let split = argv::split(&words).map_err(|mistake| usage(&mistake))?;
         let version = split
             .general
@@ -353,16 +352,6 @@ impl<'a> Check<'a> {
             findings,
         }
     }
-}
-
-fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {
-    let text = |argument: &OsString| {
-        argument.to_str().map(str::to_owned).ok_or_else(|| {
-            let message = format!("is not UTF-8: {}", argument.to_string_lossy());
-            Finding::new(Code::Usage, "command line", message)
-        })
-    };
-    arguments.iter().map(text).collect()
 }
 
 fn usage(mistake: &argv::Mistake) -> Finding {

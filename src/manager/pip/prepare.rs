@@ -260,9 +260,7 @@ impl Plan<'_> {
                 .map(|(path, integrity)| (real(path), integrity.clone()))
                 .collect(),
             probes: self.profile.probes.clone(),
-            trust: None,
-            kept: Vec::new(),
-            own: Vec::new(),
+            ..FileGuard::default()
         })
     }
 

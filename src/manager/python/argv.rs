@@ -5,7 +5,10 @@
 //! `=` and after them `--` and the words, so that it cannot read them differently. What may be said
 //! is not decided here. Grammar: <https://docs.python.org/3/library/optparse.html>.
 
+use std::ffi::OsString;
+
 use super::options::{Definition, Grammar, MAIN, Takes};
+use crate::model::{Code, Finding};
 
 /// An option as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,17 @@ pub(in crate::manager) enum Mistake {
     /// There is a value and should be none.
     #[error("option takes no value: {0}")]
     Surplus(String),
+}
+
+/// A command line as text.
+pub(in crate::manager) fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {
+    let text = |argument: &OsString| {
+        argument.to_str().map(str::to_owned).ok_or_else(|| {
+            let message = format!("is not UTF-8: {}", argument.to_string_lossy());
+            Finding::new(Code::Usage, "command line", message)
+        })
+    };
+    arguments.iter().map(text).collect()
 }
 
 /// Takes a line apart. With `mixed`, options may follow words.

@@ -105,15 +105,6 @@ impl Plan<'_> {
         Ok(line)
     }
 
-    fn proxy(&self) -> String {
-        let request = self.request;
-        format!(
-            "http://v4run:{}@127.0.0.1:{}",
-            request.token.expose(),
-            request.proxy_port
-        )
-    }
-
     /// What every start of uv sees.
     fn quiet_environment(&self) -> Vec<(OsString, OsString)> {
         let private = self.request.private;
@@ -155,7 +146,7 @@ impl Plan<'_> {
         set("SSL_CERT_FILE", &private.certificate());
         // Nothing of the machine's own store is to be looked for either.
         set("SSL_CERT_DIR", &private.config.join(CERTIFICATES));
-        let proxy = self.proxy();
+        let proxy = self.request.proxy();
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             set(name, &proxy);
         }

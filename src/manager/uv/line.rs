@@ -106,7 +106,7 @@ pub(super) fn read(
     environment: &BTreeMap<OsString, OsString>,
     profile: &Profile,
 ) -> Result<(Line, Vec<Finding>), Finding> {
-    let arguments = texts(arguments)?;
+    let arguments = argv::texts(arguments)?;
     let general = argv::parse(&arguments, grammar(MAIN), false).map_err(|m| usage(&m))?;
     let version = general.given.iter().any(|one| one.option.rule == "version");
     let help = |words: &[&str]| Line {
@@ -160,16 +160,6 @@ pub(super) fn read(
         words: line.words,
     };
     Ok((line, notes))
-}
-
-fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {
-    let text = |argument: &OsString| {
-        argument.to_str().map(str::to_owned).ok_or_else(|| {
-            let message = format!("is not UTF-8: {}", argument.to_string_lossy());
-            Finding::new(Code::Usage, "command line", message)
-        })
-    };
-    arguments.iter().map(text).collect()
 }
 
 fn usage(mistake: &argv::Mistake) -> Finding {

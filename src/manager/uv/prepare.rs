@@ -12,6 +12,7 @@ use super::launch::CERTIFICATES;
 use super::line::{self, Command, Line, variable};
 use super::query::Question;
 use super::wants::{self, Wants};
+use crate::manager::place::resolved;
 use crate::manager::python::find::absolute;
 use crate::manager::python::network::{layout, pins, repositories};
 use crate::manager::python::scheme::{Install, LANDMARKS};
@@ -337,10 +338,7 @@ impl Plan<'_> {
             .profile
             .magic()
             .map_err(|error| Finding::new(Code::Internal, "profiles/uv.toml", error.to_string()))?;
-        let real = |path: &Path| {
-            let path = self.request.directory.join(path);
-            path.canonicalize().unwrap_or(path).into_os_string()
-        };
+        let real = |path: &Path| resolved(&self.request.directory.join(path)).into_os_string();
         let shown = self.wants.views.iter();
         let shown = shown.map(|(path, content)| View {
             path: real(path),
@@ -362,9 +360,7 @@ impl Plan<'_> {
                 .map(|(path, integrity)| (real(path), integrity.clone()))
                 .collect(),
             probes: self.profile.probes.clone(),
-            trust: None,
-            kept: Vec::new(),
-            own: Vec::new(),
+            ..FileGuard::default()
         })
     }
 

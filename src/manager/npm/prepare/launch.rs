@@ -317,11 +317,7 @@ impl Facts<'_> {
     fn environment(&self, user: &Path, global: &Path) -> Vec<(OsString, OsString)> {
         let request = self.request;
         let private = request.private;
-        let proxy = format!(
-            "http://v4run:{}@127.0.0.1:{}",
-            request.token.expose(),
-            request.proxy_port
-        );
+        let proxy = request.proxy();
         let authority = private.certificate().into_os_string();
         let mut environment: Vec<(OsString, OsString)> = Vec::new();
         let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
@@ -407,9 +403,7 @@ impl Facts<'_> {
             views,
             pinned: self.pinned(),
             probes: self.profile.probes.clone(),
-            trust: None,
-            kept: Vec::new(),
-            own: Vec::new(),
+            ..FileGuard::default()
         })
     }
 

@@ -1,6 +1,7 @@
 //! Whole command lines in pretended surroundings.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use super::*;
 use crate::manager::PrivateDirs;

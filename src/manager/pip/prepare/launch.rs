@@ -91,7 +91,7 @@ impl Plan<'_> {
         let request = self.request;
         let mut line = vec![
             format!("--cert={}", text(&request.private.certificate())?),
-            format!("--proxy={}", self.proxy()),
+            format!("--proxy={}", self.request.proxy()),
             "--retries=0".to_owned(),
             format!("--timeout={PATIENCE}"),
         ];
@@ -115,15 +115,6 @@ impl Plan<'_> {
             line.push(format!("--find-links={}", text(place)?));
         }
         Ok(line)
-    }
-
-    fn proxy(&self) -> String {
-        let request = self.request;
-        format!(
-            "http://v4run:{}@127.0.0.1:{}",
-            request.token.expose(),
-            request.proxy_port
-        )
     }
 
     pub(super) fn environment(&self) -> Vec<(OsString, OsString)> {
@@ -153,7 +144,7 @@ impl Plan<'_> {
         ] {
             set(name, &authority);
         }
-        let proxy = self.proxy();
+        let proxy = self.request.proxy();
         for name in ["PIP_PROXY", "HTTPS_PROXY", "https_proxy"] {
             set(name, &proxy);
         }
