@@ -19,6 +19,8 @@ pub use manager::{
 };
 pub use raw::ShapeError;
 
+use crate::model::Code;
+
 /// Effective policy: system policy merged with the project's, which can only add what the system
 /// policy does not lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Policy {
     pub artifacts: Vec<NamedArtifact>,
     /// Code that may run although it was downloaded.
     pub approvals: Vec<Approval>,
+    /// Findings in artifacts that are refusals, not notes.
+    pub refuse: Vec<Code>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
     /// Files that the policy was read from, with their SHA-256, for the record.

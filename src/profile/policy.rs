@@ -27,6 +27,9 @@ const PROJECT_FILE: &str = "v4run.toml";
 /// Policies are written by hand; anything larger is no policy.
 const LIMIT: u64 = 1 << 20;
 
+/// What is found in artifacts and may be refused for it.
+const REFUSABLE: [Code; 1] = [Code::StartupCode];
+
 /// Who states a policy, and so what it may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Author {
@@ -97,6 +100,20 @@ impl Policy {
                 file.invalid(Some(line), &wrong.message)
             };
             self.approvals.push(approval.map_err(refused)?);
+        }
+        // Only ever more is refused, so that everybody may say it.
+        for found in &raw.refuse {
+            let mut known = REFUSABLE.iter();
+            let Some(code) = known.find(|code| code.name() == found.get_ref()) else {
+                let names = REFUSABLE
+                    .map(|code| format!("\"{}\"", code.name()))
+                    .join(", ");
+                let message = format!("`refuse` may list {names}, not: {}", found.get_ref());
+                return Err(file.invalid(Some(file.line(found)), &message));
+            };
+            if !self.refuse.contains(code) {
+                self.refuse.push(*code);
+            }
         }
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {
@@ -321,6 +338,16 @@ mod tests {
             repository.stated_in
         );
         assert_eq!(policy.sources.len(), 2);
+    }
+
+    #[test]
+    fn findings_may_be_refused_by_everybody() {
+        let refusing = "refuse = ['startup-code']\n";
+        let policy = load(&format!("lockdown = true\n{refusing}"), refusing).unwrap();
+        assert_eq!(policy.refuse, [Code::StartupCode]);
+        let wrong = load("", "level = 'L1'\nrefuse = ['integrity-mismatch']\n").unwrap_err();
+        assert!(wrong.subject.ends_with("v4run.toml:2"), "{wrong:?}");
+        assert!(wrong.message.contains("\"startup-code\""), "{wrong:?}");
     }
 
     #[test]

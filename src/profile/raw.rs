@@ -35,6 +35,8 @@ pub(super) struct RawPolicy {
     pub(super) pins: Vec<RawPin>,
     #[serde(default)]
     pub(super) approvals: Vec<RawApproval>,
+    #[serde(default)]
+    pub(super) refuse: Vec<Spanned<String>>,
 }
 
 /// One `[[approvals]]` table.

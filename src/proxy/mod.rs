@@ -222,7 +222,7 @@ fn set_up(
         under_way: Merge::default(),
         ahead,
         belonging: Belonging::new(network.pins),
-        inspector: Inspector::new(protocol, network.layout),
+        inspector: Inspector::new(protocol, network.layout, network.refused),
     };
     Ok(Arc::new(Tunnels::new(
         Arc::new(pipeline),

@@ -238,6 +238,7 @@ impl Run {
             &store.canonicalize().unwrap_or_else(|_| store.clone()),
             &prepared,
         )?;
+        prepared.network.refused.clone_from(&policy.refuse);
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
