@@ -47,6 +47,7 @@ pub(crate) struct Bom {
     pub(super) components: Vec<Component>,
     #[serde(skip_serializing_if = "no_items")]
     pub(super) services: Vec<Service>,
+    pub(super) external_references: Vec<ExternalReference>,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) compositions: Vec<Composition>,
     pub(super) definitions: Definitions,
