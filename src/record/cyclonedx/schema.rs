@@ -136,12 +136,13 @@ documents! {
     Claim {
         = bom_ref as "bom-ref": String, target: String, predicate: String;
         ? reasoning: String;
-        * evidence: String, counter_evidence: String;
+        * mitigation_strategies: String, evidence: String, counter_evidence: String;
     }
     /// What a claim rests on.
     Evidence {
         = bom_ref as "bom-ref": String, property_name: String, description: String,
           created: String;
+        ? expires: String;
         * data: Data;
     }
     /// A piece of evidence.
@@ -159,7 +160,7 @@ documents! {
         * claims: String, counter_claims: String;
     }
     /// A number between 0 and 1 with its reason.
-    Score { = score: f64, rationale: String; }
+    Score { = score: f64, rationale: String; * mitigation_strategies: String; }
 }
 
 /// A property.
