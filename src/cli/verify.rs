@@ -37,7 +37,11 @@ impl Arguments {
         match record::verify_with(&self.directory, key.as_ref()) {
             Ok(verification) => {
                 for check in &verification.checks {
-                    let word = if check.holds { "ok  " } else { "FAIL" };
+                    let word = match (check.holds, check.compared) {
+                        (true, true) => "ok  ",
+                        (true, false) => "--  ",
+                        (false, _) => "FAIL",
+                    };
                     print(&format!(
                         "{word}  {}: {}",
                         check.name,

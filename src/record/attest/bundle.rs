@@ -73,6 +73,7 @@ pub(in crate::record) fn check(files: &Files<'_>, key: Option<&PublicKey>) -> Op
     Some(Check {
         name: "attestation",
         holds,
+        compared: true,
         detail,
     })
 }
