@@ -10,6 +10,7 @@
 mod controls;
 mod evidence;
 mod level;
+mod page;
 mod report;
 mod transport;
 mod verdict;
@@ -18,6 +19,7 @@ mod views;
 pub use controls::CONTROLS;
 pub use evidence::Evidence;
 pub use level::levels;
+pub use page::page;
 pub use report::{Report, human, json, report};
 pub use verdict::{Verdict, worst};
 pub use views::compare;

@@ -39,6 +39,10 @@ struct Arguments {
     /// Fail unless this V4 level is at least supported.
     #[arg(long, env = "V4RUN_LEVEL", value_name = "L1|L2|L3")]
     level: Option<Level>,
+    /// Sign the record with this key: PKCS#8 in PEM, P-256 or Ed25519. The variable V4RUN_SIGN_KEY
+    /// may name the file, or hold the key itself.
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -119,6 +123,7 @@ fn typed(arguments: Vec<OsString>) -> u8 {
                 record: arguments.record,
                 policy: arguments.policy,
                 level: arguments.level,
+                sign_key: arguments.sign_key,
                 manager,
                 word: name,
                 arguments: words.collect(),

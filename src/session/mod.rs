@@ -30,9 +30,11 @@ mod query;
 mod runtime;
 mod seeds;
 mod signals;
+mod signing;
 
 use identity::Needs;
 use places::{Environment, RunDirs};
+use signing::Signing;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Options {
     pub policy: Option<PathBuf>,
     /// `--level`.
     pub level: Option<Level>,
+    /// `--sign-key`.
+    pub sign_key: Option<PathBuf>,
     /// The manager's driver.
     pub manager: &'static dyn Manager,
     /// The manager as it was named on the command line.
@@ -61,6 +65,7 @@ struct Run {
     options: Options,
     environment: Environment,
     directory: PathBuf,
+    signing: Signing,
 }
 
 /// Runs the manager and returns v4run's exit status.
@@ -72,12 +77,18 @@ pub fn run(options: Options) -> u8 {
             return fail(&finding);
         }
     };
+    let mut environment: Environment = std::env::vars_os().collect();
+    let signing = match Signing::open(options.sign_key.as_deref(), &mut environment) {
+        Ok(signing) => signing,
+        Err(finding) => return fail(&finding),
+    };
     let run = Run {
         id: Uuid::new_v4(),
         started: SystemTime::now(),
         options,
-        environment: std::env::vars_os().collect(),
+        environment,
         directory,
+        signing,
     };
     match run.finish() {
         Ok(status) => status,
@@ -239,6 +250,7 @@ impl Run {
             &prepared,
         )?;
         prepared.network.refused.clone_from(&policy.refuse);
+        self.signing.kept_apart(&prepared.launch.rules)?;
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
@@ -337,6 +349,7 @@ impl Run {
             before_start: !ended.started,
             assessment,
         };
+        let recorded = recorded.signed_with(self.signing.key);
         let sealed = recorded.seal(&outcome).map_err(|e| e.finding())?;
         for line in record::human(&sealed.summary, &sealed.directory) {
             say(&line);
