@@ -13,6 +13,8 @@ mod level;
 mod remedies;
 mod report;
 mod repository;
+#[cfg(test)]
+mod table;
 mod transport;
 mod verdict;
 mod views;
