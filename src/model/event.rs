@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, ControlId, Digest, Finding, InstalledPackage};
+use super::{
+    Anchor, ControlId, Digest, Exception, Finding, InstalledPackage, KnownRepository, Probed,
+};
 
 /// A program that takes part in the run, with what identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +185,12 @@ pub enum Event {
         /// Canonical path of the directory.
         path: String,
     },
+    /// A repository of the plan, with what is stated about it.
+    RepositoryKnown(KnownRepository),
+    /// What an earlier probe of a repository of the plan saw.
+    Probed(Probed),
+    /// A gap that the policy answers for.
+    Excepted(Exception),
     /// A connection to a repository, after its certificate was verified.
     Connected {
         /// Host and port.

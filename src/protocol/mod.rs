@@ -22,9 +22,11 @@ mod inspector;
 pub mod maven;
 pub mod npm;
 mod placing;
+mod probing;
 pub mod pypi;
 
 pub use inspector::Inspector;
+pub use probing::{Probes, Query};
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,6 +266,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None
+    }
+
+    /// What it has for a read-only look at a repository.
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::Silent
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

@@ -25,6 +25,7 @@ mod index;
 mod limits;
 mod merge;
 mod pipeline;
+mod probe;
 mod repositories;
 mod target;
 #[cfg(test)]
@@ -42,6 +43,8 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+
+pub use self::probe::{Answer as ProbeAnswer, Inquiry, Question};
 
 use self::ahead::Ahead;
 use self::authority::{Authority, AuthorityError};

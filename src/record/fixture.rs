@@ -10,8 +10,9 @@ use crate::diag::ManagerStatus;
 use crate::manager::Project;
 use crate::model::{
     Algorithm, Anchor, AnchorClass, Assessment, ControlId, ControlVerdict, Decision, Digest, Event,
-    InstalledPackage, Integrity, Level, LevelStatus, LevelVerdict, Released, Script, Source,
-    Status, Subject, TlsPeer, Tool,
+    Fact, InstalledPackage, Integrity, KnownRepository, Level, LevelStatus, LevelVerdict,
+    Outcome as ProbeOutcome, Probed, Released, Script, Source, Status, Subject, TlsPeer, Tool,
+    Voucher,
 };
 
 /// A digest of one repeated byte.
@@ -71,6 +72,47 @@ pub(crate) fn connected(class: AnchorClass) -> Event {
             anchor_class: Some(class),
             not_after: "2031-01-01T00:00:00Z".into(),
         },
+    }
+}
+
+/// A statement that counts at the time of [`known`].
+pub(crate) fn fact(control: ControlId, holds: bool) -> Fact {
+    Fact {
+        control,
+        holds,
+        statement: "what is stated".into(),
+        source: "who says so".into(),
+        checked: "2026-11-01".into(),
+        expires: "2027-01-31".into(),
+        compensated_by: Some("x".into()),
+        voucher: Voucher::Policy,
+        stated_in: "v4run.toml:3".into(),
+    }
+}
+
+/// The repository of [`released`] with what is stated about it.
+pub(crate) fn known(facts: Vec<Fact>) -> KnownRepository {
+    KnownRepository {
+        repository: "default".into(),
+        base: "https://registry.invalid:8443/".into(),
+        standard: true,
+        at: "2026-11-22T12:00:00Z".into(),
+        facts,
+    }
+}
+
+/// A probe of that repository.
+pub(crate) fn probed(control: ControlId, outcome: ProbeOutcome) -> Probed {
+    Probed {
+        base: "https://registry.invalid:8443/".into(),
+        control,
+        outcome,
+        asked: "GET /.well-known/security.txt".into(),
+        status: Some(200),
+        detail: "what was seen".into(),
+        body: Some(digest(Algorithm::Sha256, 30)),
+        at: "2026-11-22T10:00:00Z".into(),
+        expires: "2026-11-23T10:00:00Z".into(),
     }
 }
 

@@ -20,12 +20,16 @@ use crate::profile::Policy;
 use crate::record;
 use crate::record::{Index, Outcome, Recorder};
 
+mod assurance;
 pub mod children;
 mod confined;
 pub mod doctor;
+pub mod effective;
 mod identity;
+mod kept;
 mod places;
 mod prepare;
+pub mod probe;
 mod query;
 mod runtime;
 mod seeds;
@@ -210,6 +214,7 @@ impl Run {
                 sha256: sha256.clone(),
             });
         }
+        assurance::exceptions(&policy).for_each(|event| recorder.send(event));
         let store = places::store(&self.environment, policy.store.as_deref())?;
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
@@ -251,6 +256,18 @@ impl Run {
         )?;
         prepared.network.refused.clone_from(&policy.refuse);
         self.signing.kept_apart(&prepared.launch.rules)?;
+        // What the manager may write is no observation of anybody's.
+        let state = places::probes(&self.environment)
+            .map(|state| state.canonicalize().unwrap_or(state))
+            .filter(|state| !is_exposed(state, &prepared));
+        assurance::known(
+            &prepared.network,
+            &policy,
+            state.as_deref(),
+            SystemTime::now(),
+        )?
+        .into_iter()
+        .for_each(|event| recorder.send(event));
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();
@@ -361,14 +378,14 @@ impl Run {
     }
 }
 
+fn is_exposed(path: &Path, prepared: &Prepared) -> bool {
+    let mut rules = prepared.launch.rules.iter();
+    rules.any(|rule| rule.access == Access::Write && path.starts_with(&rule.path))
+}
+
 /// What v4run writes must not lie where the manager may write.
 fn kept_apart(what: &str, path: &Path, prepared: &Prepared) -> Result<(), Finding> {
-    let exposed = prepared
-        .launch
-        .rules
-        .iter()
-        .any(|rule| rule.access == Access::Write && path.starts_with(&rule.path));
-    if !exposed {
+    if !is_exposed(path, prepared) {
         return Ok(());
     }
     let shown = path.display().to_string();

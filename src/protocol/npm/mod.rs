@@ -9,11 +9,12 @@
 
 mod packument;
 mod path;
+mod probing;
 
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Protocol, ProtocolError};
+use super::{Class, Document, Index, Probes, Protocol, ProtocolError};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -60,5 +61,9 @@ impl Protocol for Npm {
             expected: packument::expectations(document.url, document.body)?,
             ..Index::default()
         })
+    }
+
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::NpmProbes
     }
 }

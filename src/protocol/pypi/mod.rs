@@ -15,6 +15,7 @@ mod json;
 mod judge;
 mod page;
 mod path;
+mod probing;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,9 @@ use std::borrow::Cow;
 use http::Method;
 use url::Url;
 
-use super::{Artifact, Class, Document, Index, Inspection, Protocol, ProtocolError, ReadAt};
+use super::{
+    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt,
+};
 use crate::model::Finding;
 
 /// Pages of the largest projects are a few megabytes.
@@ -96,6 +99,10 @@ impl Protocol for Pypi {
     fn credentials_cover_host(&self) -> bool {
         // An index and its files are siblings on most servers, and pip has one login a host.
         true
+    }
+
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::PypiProbes
     }
 
     fn inspect(
