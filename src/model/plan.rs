@@ -258,6 +258,10 @@ pub struct Layout {
     pub reserved: Vec<(String, String)>,
     /// Names of system programs that a package's programs should not have.
     pub programs: Vec<String>,
+    /// Patterns of the names of artifact files that suit this platform, best first: only for a guess
+    /// at what the manager will take.
+    #[serde(default)]
+    pub fitting: Vec<String>,
     /// Bytes that are free where packages are installed, if that is known.
     #[serde(default)]
     pub room: Option<u64>,

@@ -199,7 +199,7 @@ fn set_up(
 
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
-    let ahead = Ahead::new(&network.expected);
+    let ahead = Ahead::new(&network.expected, &network.layout.fitting);
     expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
