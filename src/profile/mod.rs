@@ -11,6 +11,7 @@ pub mod kernel;
 mod manager;
 mod policy;
 mod raw;
+mod signing;
 
 pub use approval::Approval;
 pub use manager::{
@@ -18,6 +19,7 @@ pub use manager::{
     Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
+pub use signing::SigningPolicy;
 
 /// Effective policy: system policy merged with the project's, which can only add what the system
 /// policy does not lock.
@@ -39,6 +41,8 @@ pub struct Policy {
     pub approvals: Vec<Approval>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
+    /// What signatures are checked with.
+    pub signing: SigningPolicy,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }

@@ -22,9 +22,11 @@ mod inspector;
 pub mod maven;
 pub mod npm;
 mod placing;
+mod published;
 pub mod pypi;
 
 pub use inspector::Inspector;
+pub use published::{About, Attestation, Published, Signs};
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,10 @@ pub struct Index {
     pub tracks: Vec<Url>,
     /// Addresses that the package's owner says are the same package.
     pub alternates: Vec<Url>,
+    /// What it says of versions beside their digests.
+    pub published: Vec<Published>,
+    /// The repository's count of changes.
+    pub serial: Option<String>,
 }
 
 /// An index document that v4run wrote.
@@ -264,6 +270,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None
+    }
+
+    /// What it has for signatures and origin.
+    fn signs(&self) -> &'static dyn Signs {
+        &published::Unsigned
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

@@ -16,6 +16,7 @@ mod judge;
 mod page;
 mod path;
 mod render;
+mod signed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wheel;
@@ -25,7 +26,7 @@ use std::borrow::Cow;
 use http::Method;
 use url::Url;
 
-use super::{Artifact, Class, Document, Index, Inspection, Protocol, ProtocolError, ReadAt};
+use super::{Artifact, Class, Document, Index, Inspection, Protocol, ProtocolError, ReadAt, Signs};
 use crate::model::Finding;
 
 /// Pages of the largest projects are a few megabytes.
@@ -96,6 +97,10 @@ impl Protocol for Pypi {
     fn credentials_cover_host(&self) -> bool {
         // An index and its files are siblings on most servers, and pip has one login a host.
         true
+    }
+
+    fn signs(&self) -> &'static dyn Signs {
+        &signed::PypiSigns
     }
 
     fn inspect(
