@@ -14,6 +14,7 @@ mod report;
 mod transport;
 mod verdict;
 mod views;
+mod vouched;
 
 pub use controls::CONTROLS;
 pub use evidence::Evidence;

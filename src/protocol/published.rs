@@ -76,6 +76,16 @@ pub trait Signs: std::fmt::Debug + Sync {
         None
     }
 
+    /// Where a repository says when the versions of a package were published.
+    fn history_address(&self, _base: &Url, _about: About<'_>) -> Option<Url> {
+        None
+    }
+
+    /// The time of publication in such a document.
+    fn history(&self, _about: About<'_>, _body: &[u8]) -> Option<String> {
+        None
+    }
+
     /// What is asked for where attestations lie.
     fn attestation_kinds(&self) -> &'static str {
         "application/json"

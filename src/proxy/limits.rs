@@ -81,3 +81,5 @@ pub(super) const SIDE_SHARE: u32 = 50;
 /// The least and the most of that.
 pub(super) const SIDE_GRACE: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(2));
+/// Packages of a repository whose times of publication are asked for.
+pub(super) const SIDE_HISTORIES: u32 = 2;

@@ -155,6 +155,12 @@ struct OneKey {
 }
 
 #[derive(Deserialize)]
+struct History<'a> {
+    #[serde(borrow)]
+    time: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
     attestations: Vec<One<'a>>,
@@ -212,6 +218,17 @@ impl Signs for NpmSigns {
             source,
             ..read.dist.marks.published(&read.version, integrity)
         })
+    }
+
+    fn history_address(&self, base: &Url, about: About<'_>) -> Option<Url> {
+        base.join(&format!("./{}", about.name.replace('/', "%2f")))
+            .ok()
+    }
+
+    fn history(&self, about: About<'_>, body: &[u8]) -> Option<String> {
+        let read: History<'_> = serde_json::from_slice(body).ok()?;
+        let times = times(read.time);
+        times.get(about.version).map(|time| time.to_string())
     }
 
     fn attestations(&self, body: &[u8]) -> Option<Vec<Attestation>> {

@@ -142,4 +142,43 @@ mod tests {
             assert_eq!(PypiSigns.attestations(other.as_bytes()), None, "{other}");
         }
     }
+
+    #[cfg(feature = "sigstore")]
+    #[test]
+    fn a_published_provenance_object_verifies() {
+        use crate::model::{Algorithm, Digest};
+        use crate::verify::signatures::samples::samples;
+        use crate::verify::signatures::{Judgement, Keys, Roots, Subject, same_repository};
+
+        let Some(samples) = samples() else { return };
+        let document = samples.json("pypi-attestations-0.0.19-sdist.provenance.json");
+        let found = PypiSigns
+            .attestations(document.to_string().as_bytes())
+            .unwrap();
+        let hex = "9bb1add04b1b4e182be6b0b80931593f7a291eb49d69b4fd728a5d4cbcdc4bd3";
+        let digest = Digest::from_hex(Algorithm::Sha256, hex).unwrap();
+        let roots = Roots::new(None).unwrap();
+        let judge = |name: &str, digest: &Digest| {
+            let digests = [digest];
+            let subject = Subject {
+                name,
+                digests: &digests,
+            };
+            roots.judge(&found[0].bundle, &subject, &Keys::default())
+        };
+        let name = "pypi_attestations-0.0.19.tar.gz";
+        let Judgement::Holds(attested) = judge(name, &digest) else {
+            panic!("{:?}", judge(name, &digest));
+        };
+        let source = attested.repository.unwrap();
+        assert!(same_repository(
+            &source,
+            found[0].publisher.as_ref().unwrap()
+        ));
+        assert_eq!(attested.commit.unwrap().len(), 40);
+        let flipped = Digest::from_hex(Algorithm::Sha256, &hex.replace("9bb1", "9bb0")).unwrap();
+        assert!(matches!(judge(name, &flipped), Judgement::Invalid(_)));
+        let other = judge("pypi_attestations-0.0.20.tar.gz", &digest);
+        assert!(matches!(other, Judgement::Invalid(_)));
+    }
 }

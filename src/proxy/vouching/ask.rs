@@ -59,6 +59,9 @@ impl Pipeline {
         }
         self.compare_origin(job, repository, &mut vouched, &mut findings)
             .await;
+        if vouched.published.is_none() {
+            vouched.published = self.history(job, repository, &offer).await;
+        }
         let proven = vouched.standing(Proof::Provenance) == Some(Standing::Verified);
         vouched.grade = match vouched.grade {
             // A workload's identity is one only when it is proven.
@@ -339,6 +342,23 @@ impl Pipeline {
         let mut all = index.expected.into_iter();
         let found = all.find(|one| one.file.as_deref() == about.file);
         Ok(found.and_then(|found| found.integrity))
+    }
+
+    /// When a version was published, where no index said so: asked of a few packages of a repository,
+    /// because such documents are large.
+    async fn history(&self, job: &Job, repository: &Repository, offer: &Offer) -> Option<String> {
+        let signs = self.vouching.judge.signs;
+        let url = signs.history_address(&repository.base, job.about())?;
+        if offer.histories.fetch_add(1, Ordering::Relaxed) >= limits::SIDE_HISTORIES {
+            return None;
+        }
+        match self
+            .side_question(&url, "application/json", limits::SIDE_DOCUMENT, offer)
+            .await
+        {
+            Answer::Body(body) => signs.history(job.about(), &body),
+            Answer::Absent | Answer::Failed(_) => None,
+        }
     }
 
     /// One side request within the bounds of the run.

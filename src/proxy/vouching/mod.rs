@@ -93,6 +93,8 @@ struct Offer {
     keys: OnceCell<Option<Keys>>,
     barren: AtomicU32,
     failures: AtomicU32,
+    /// How often it was asked for the times of a package.
+    histories: AtomicU32,
 }
 
 /// Files of a package that an index spoke of, by version.

@@ -304,3 +304,218 @@ mod without {
         }
     }
 }
+
+#[cfg(all(test, feature = "sigstore"))]
+mod tests {
+    use std::time::Duration;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::{Value, json};
+
+    use super::super::moment;
+    use super::super::samples::{Samples, digest, samples};
+    use super::*;
+    use crate::model::{Algorithm, SigningKey};
+
+    const NAME: &str = "pkg:npm/sigstore@1.0.0";
+    const SOURCE: &str = "/sigstore/sigstore-js";
+
+    fn bytes() -> Digest {
+        let hex = "7bea9f6e7ff37f5fab0b36bf061200fff03099fd2fd696b91d04bc5e4f225eb9\
+                   fd6e0cadcad54ba980f43fb352a99e8810b4e0abeb5c0ef2cf9108cd1f258b36";
+        Digest::from_hex(Algorithm::Sha512, hex).unwrap()
+    }
+
+    /// Provenance and publish attestation.
+    fn bundles(samples: &Samples) -> (Value, Value) {
+        let document = samples.json("npm-attestations-sigstore-1.0.0.json");
+        let of = |kind: &str| {
+            let all = document["attestations"].as_array().unwrap().iter();
+            let mut all = all.filter(|one| one["predicateType"].as_str().unwrap().contains(kind));
+            all.next().unwrap()["bundle"].clone()
+        };
+        (of("slsa.dev"), of("attestation/tree"))
+    }
+
+    fn judge(
+        bundle: &Value,
+        name: &str,
+        digest: &Digest,
+        keys: &[SigningKey],
+    ) -> Judgement<Attested> {
+        let roots = Roots::new(None).unwrap();
+        let subject = Subject {
+            name,
+            digests: &[digest],
+        };
+        roots.judge(&bundle.to_string(), &subject, &Keys::read(keys).unwrap())
+    }
+
+    fn flip(text: &Value, at: usize) -> Value {
+        let mut bytes = STANDARD.decode(text.as_str().unwrap()).unwrap();
+        bytes[at] ^= 1;
+        STANDARD.encode(bytes).into()
+    }
+
+    #[test]
+    fn a_published_provenance_verifies_and_names_source_and_commit() {
+        let Some(samples) = samples() else { return };
+        let (provenance, _) = bundles(&samples);
+        let Judgement::Holds(found) = judge(&provenance, NAME, &bytes(), &[]) else {
+            panic!("{:?}", judge(&provenance, NAME, &bytes(), &[]));
+        };
+        assert!(found.repository.unwrap().ends_with(SOURCE));
+        assert_eq!(
+            found.commit.unwrap(),
+            "06528997c3c8ab9f864fad9a3658446aca7fd86d"
+        );
+        assert_eq!(found.reference.unwrap(), "refs/tags/v1.0.0");
+        assert_eq!(found.time, moment("2023-02-09T17:56:00Z"));
+        assert_eq!(found.key, None);
+        // The sample's own trust root is as good as the built-in one.
+        let root = samples.json("sigstore-trusted_root.json").to_string();
+        let roots = Roots::new(Some(&root)).unwrap();
+        let digest = bytes();
+        let subject = Subject {
+            name: NAME,
+            digests: &[&digest],
+        };
+        let judged = roots.judge(&provenance.to_string(), &subject, &Keys::default());
+        assert!(matches!(judged, Judgement::Holds(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn what_was_changed_does_not_verify() {
+        let Some(samples) = samples() else { return };
+        let (good, _) = bundles(&samples);
+        let invalid = |bundle: &Value, name: &str, digest: &Digest| {
+            let judged = judge(bundle, name, digest, &[]);
+            assert!(matches!(judged, Judgement::Invalid(_)), "{judged:?}");
+        };
+        invalid(&good, "pkg:npm/sigstore@1.0.1", &bytes());
+        invalid(&good, "pkg:npm/other@1.0.0", &bytes());
+        invalid(&good, NAME, &digest(Algorithm::Sha512, 1));
+        invalid(&good, NAME, &digest(Algorithm::Sha256, 1));
+        for (place, at) in [
+            ("/dsseEnvelope/signatures/0/sig", 20),
+            (
+                "/verificationMaterial/tlogEntries/0/inclusionPromise/signedEntryTimestamp",
+                20,
+            ),
+            ("/verificationMaterial/tlogEntries/0/canonicalizedBody", 60),
+        ] {
+            let mut changed = good.clone();
+            let value = changed.pointer_mut(place).expect(place);
+            *value = flip(value, at);
+            let judged = judge(&changed, NAME, &bytes(), &[]);
+            assert!(
+                !matches!(judged, Judgement::Holds(_)),
+                "{place}: {judged:?}"
+            );
+        }
+        // Another statement under the same signature: one that says what the attacker wants.
+        let mut changed = good.clone();
+        let payload = &mut changed["dsseEnvelope"]["payload"];
+        let text = String::from_utf8(STANDARD.decode(payload.as_str().unwrap()).unwrap()).unwrap();
+        let mine = digest(Algorithm::Sha512, 9);
+        *payload = STANDARD
+            .encode(text.replace(&bytes().hex(), &mine.hex()))
+            .into();
+        invalid(&changed, NAME, &mine);
+        let mut late = good.clone();
+        late["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "1875965360".into();
+        let judged = judge(&late, NAME, &bytes(), &[]);
+        assert!(!matches!(judged, Judgement::Holds(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn a_publish_attestation_needs_its_key_at_its_time() {
+        let Some(samples) = samples() else { return };
+        let (provenance, publish) = bundles(&samples);
+        let keys = samples.npm_keys();
+        let judged = judge(&publish, NAME, &bytes(), &keys);
+        assert!(
+            matches!(judged, Judgement::Holds(Attested { key: Some(_), .. })),
+            "{judged:?}"
+        );
+        assert!(matches!(
+            judge(&publish, NAME, &bytes(), &[]),
+            Judgement::Unknown(_)
+        ));
+        let with = |start: Option<&str>, end: Option<&str>| {
+            let keys = keys.iter().cloned().map(|key| SigningKey {
+                start: start.map(str::to_owned),
+                end: end.map(str::to_owned),
+                ..key
+            });
+            judge(&publish, NAME, &bytes(), &keys.collect::<Vec<_>>())
+        };
+        assert!(matches!(with(None, None), Judgement::Holds(_)));
+        // Signed 2023-02-09.
+        let expired = with(None, Some("2023-02-01T00:00:00Z"));
+        assert!(matches!(expired, Judgement::Invalid(_)), "{expired:?}");
+        let early = with(Some("2023-03-01T00:00:00Z"), None);
+        assert!(matches!(early, Judgement::Invalid(_)), "{early:?}");
+        // Another key under that name.
+        let other = SigningKey {
+            key: keys[2].key.clone(),
+            ..keys[1].clone()
+        };
+        let judged = judge(&publish, NAME, &bytes(), &[other]);
+        assert!(matches!(judged, Judgement::Invalid(_)), "{judged:?}");
+        // A certificate's bundle does not pass as one of a key.
+        let mut mixed = provenance;
+        mixed["verificationMaterial"]["publicKey"] = json!({ "hint": keys[1].id });
+        let judged = judge(&mixed, NAME, &bytes(), &keys);
+        assert!(!matches!(judged, Judgement::Holds(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn what_is_beyond_the_trust_root_is_unknown() {
+        let Some(samples) = samples() else { return };
+        let (provenance, _) = bundles(&samples);
+        let mut root = samples.json("sigstore-trusted_root.json");
+        root["tlogs"] = json!([]);
+        let roots = Roots::new(Some(&root.to_string())).unwrap();
+        let digest = bytes();
+        let subject = Subject {
+            name: NAME,
+            digests: &[&digest],
+        };
+        let judged = roots.judge(&provenance.to_string(), &subject, &Keys::default());
+        assert!(!matches!(judged, Judgement::Holds(_)), "{judged:?}");
+        let mut root = samples.json("sigstore-trusted_root.json");
+        root["certificateAuthorities"] = json!([]);
+        let roots = Roots::new(Some(&root.to_string())).unwrap();
+        let judged = roots.judge(&provenance.to_string(), &subject, &Keys::default());
+        assert!(matches!(judged, Judgement::Unknown(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn what_is_no_attestation_is_unknown_and_a_root_that_is_none_is_an_error() {
+        let roots = Roots::new(None).unwrap();
+        let digest = digest(Algorithm::Sha512, 1);
+        let subject = Subject {
+            name: "x",
+            digests: &[&digest],
+        };
+        let long = "x".repeat(LENGTH + 1);
+        for text in ["", "{}", "[]", &long, r#"{"dsseEnvelope":{"payload":"!"}}"#] {
+            let judged = roots.judge(text, &subject, &Keys::default());
+            assert!(matches!(judged, Judgement::Unknown(_)));
+        }
+        for text in ["", "{}", "[]"] {
+            assert!(Roots::new(Some(text)).is_err() || text == "{}", "{text}");
+        }
+    }
+
+    #[test]
+    fn an_old_trust_root_says_so() {
+        let roots = Roots::new(None).unwrap();
+        let day = moment("2026-11-01T00:00:00Z").unwrap();
+        assert!(!roots.state(day).contains("stale"));
+        let later = day + Duration::from_secs(365 * 24 * 3600);
+        assert!(roots.state(later).contains("stale"));
+    }
+}

@@ -14,7 +14,7 @@ mod registry;
 #[cfg(feature = "sigstore")]
 mod ring;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod source;
 mod statement;
 

@@ -12,20 +12,20 @@ use super::Signature;
 use crate::model::{Algorithm, Digest, KeyUse, SigningKey};
 
 /// A key pair with a name.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     id: String,
     pair: KeyPair,
 }
 
 impl Pair {
-    pub(super) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             pair: KeyPair::generate().unwrap(),
         }
     }
 
-    pub(super) fn stated(&self) -> SigningKey {
+    pub(crate) fn stated(&self) -> SigningKey {
         SigningKey {
             id: self.id.clone(),
             key: STANDARD.encode(self.pair.subject_public_key_info()),
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    pub(super) fn sign(&self, message: &str) -> Signature {
+    pub(crate) fn sign(&self, message: &str) -> Signature {
         Signature {
             key: self.id.clone(),
             signature: STANDARD.encode(self.pair.sign(message.as_bytes()).unwrap()),
@@ -44,15 +44,15 @@ impl Pair {
     }
 }
 
-pub(super) fn digest(algorithm: Algorithm, byte: u8) -> Digest {
+pub(crate) fn digest(algorithm: Algorithm, byte: u8) -> Digest {
     Digest::new(algorithm, vec![byte; algorithm.size()]).unwrap()
 }
 
 /// The folder of published material.
-pub(super) struct Samples(PathBuf);
+pub(crate) struct Samples(PathBuf);
 
 /// Published material, if this checkout has it. Without it the tests say so.
-pub(super) fn samples() -> Option<Samples> {
+pub(crate) fn samples() -> Option<Samples> {
     static SAID: Once = Once::new();
     let folder = std::env::var_os("V4RUN_SAMPLES").map(PathBuf::from);
     let folder = folder.filter(|folder| folder.is_dir());
@@ -67,11 +67,11 @@ pub(super) fn samples() -> Option<Samples> {
 }
 
 impl Samples {
-    pub(super) fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.0.join(name)).unwrap()).unwrap()
     }
 
-    pub(super) fn npm_keys(&self) -> Vec<SigningKey> {
+    pub(crate) fn npm_keys(&self) -> Vec<SigningKey> {
         let document = self.json("npm-keys-from-tuf.json");
         let keys = document["keys"].as_array().unwrap().iter();
         keys.map(|key| {
