@@ -53,10 +53,10 @@ impl Graded<'_> {
         format!("v1/grade/{}/{two}/{hex}", self.protocol)
     }
 
-    /// Whether that one was published before this one, as far as both say so.
+    /// Whether that one was published before this one, or at least not after it, as far as both say so.
     fn follows(&self, earlier: &Grading) -> bool {
         match (self.published, &earlier.published) {
-            (Some(this), Some(earlier)) => this > earlier.as_str(),
+            (Some(this), Some(earlier)) => this >= earlier.as_str(),
             (_, _) => true,
         }
     }
