@@ -19,6 +19,7 @@ mod table;
 mod transport;
 mod verdict;
 mod views;
+mod vouched;
 mod waiver;
 
 pub use controls::CONTROLS;

@@ -163,6 +163,12 @@ codes! {
     DigestChanged, "digest-changed", Violation, control(11),
         "A version has another digest than when it was first seen.",
         "Published versions do not change: ask the publisher and the repository's operator.";
+    SignatureInvalid, "signature-invalid", Violation, control(2),
+        "A signature or attestation of an artifact does not hold: for its bytes, its name and version, its signer or its time.",
+        "Do not install: the repository, a mirror or the publication was changed; ask the publisher.";
+    OriginDiffers, "origin-differs", Violation, control(2),
+        "A mirror serves other bytes under a name and version than the origin states.",
+        "Do not install from that mirror; ask its operator.";
     ViewMismatch, "view-mismatch", Violation, control(19),
         "What was fetched, what the manager recorded and what is on disk differ.",
         "Remove the install directory and install again; if it stays, the manager or a package tampers.";
@@ -175,6 +181,9 @@ codes! {
     StartupCode, "startup-code", Note, None,
         "A package brings a file that runs code whenever the interpreter starts.",
         "Review it: nothing that v4run starts runs it, everything else in that environment does.";
+    TrustDowngraded, "trust-downgraded", Note, None,
+        "A version was published with less assurance than an earlier one of the same package.",
+        "Ask the publisher whether that version is theirs; a fix of an old line may explain it.";
     LinkWithheld, "link-withheld", Note, None,
         "Some files of a package were left out of its index, because nothing names their digest.",
         "Ask the repository's operator to state SHA-256 for every file.";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Anchor, ControlId, Digest, Exception, Finding, InstalledPackage, KnownRepository, Probed,
+    Vouched,
 };
 
 /// A program that takes part in the run, with what identifies it.
@@ -213,9 +214,14 @@ pub enum Event {
         /// SHA-256, where the repository states a digest of it and the two agree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<Digest>,
+        /// The repository's count of changes at that moment, where it states one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        serial: Option<String>,
     },
     /// An artifact was passed on.
     Released(Released),
+    /// What is known of a released artifact beside its digest: signatures, provenance, publication.
+    Vouched(Vouched),
     /// An artifact was looked into before it was passed on.
     Examined(Examined),
     /// The programs that the plan starts, in order, where they are more than the manager's own.

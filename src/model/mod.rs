@@ -14,6 +14,7 @@ pub mod maven;
 mod plan;
 pub mod python;
 mod secret;
+mod signing;
 mod verdict;
 pub mod xml;
 
@@ -29,6 +30,10 @@ pub use plan::{
     Occupied, PathRule, Pin, Probe, ProxyMessage, Repository, Trust, Twin, View,
 };
 pub use secret::{Secret, redact_text, redact_url};
+pub use signing::{
+    Built, Check, Grade, KeyUse, OriginKeys, Proof, Signing, SigningKey, SourcePin, Standing,
+    Vouched,
+};
 pub use verdict::{
     Assessment, ControlVerdict, Level, LevelError, LevelStatus, LevelVerdict, Subject,
 };

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Code, Digest, Event, Integrity, Secret};
+use super::{Code, Digest, Event, Integrity, Secret, Signing};
 
 /// What Landlock grants on a path. A grant on a directory covers everything below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,6 +293,9 @@ pub struct Network {
     /// Where the files of artifacts go.
     #[serde(default)]
     pub layout: Layout,
+    /// What signatures of artifacts are checked with.
+    #[serde(default)]
+    pub signing: Signing,
     /// Whether the protocol's audit calls (POST) pass.
     pub audit: bool,
     /// Proxy towards the outside, with credentials if any.

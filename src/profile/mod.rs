@@ -13,6 +13,7 @@ pub mod kernel;
 mod manager;
 mod policy;
 mod raw;
+mod signing;
 
 pub use approval::Approval;
 pub use assurance::{AgeExemption, CLIENT, StatedFact};
@@ -21,6 +22,7 @@ pub use manager::{
     Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
+pub use signing::SigningPolicy;
 
 use crate::model::Code;
 
@@ -56,6 +58,8 @@ pub struct Policy {
     pub age_exemptions: Vec<AgeExemption>,
     /// File and line of every single-valued key that is set.
     pub places: std::collections::BTreeMap<String, String>,
+    /// What signatures are checked with.
+    pub signing: SigningPolicy,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }

@@ -21,8 +21,9 @@ use super::approval;
 use super::assurance::{self, Excepted};
 use super::facts;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
+use super::signing;
 use super::{AllowedRepository, NamePin, NamedArtifact, Policy, StatedFact};
-use crate::model::{Algorithm, Code, Digest, Finding, Integrity};
+use crate::model::{Algorithm, Code, Digest, Finding, Integrity, SourcePin};
 
 /// Name of the project's policy file.
 const PROJECT_FILE: &str = "v4run.toml";
@@ -122,6 +123,7 @@ impl Policy {
             }
         }
         self.merge_assurance(file, &raw)?;
+        self.signing(file, &raw, author)?;
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {
                 "L1" => 1,
@@ -201,6 +203,64 @@ impl Policy {
                 let place = file.place(stated.span().start);
                 self.places.insert("minimum-release-age".to_owned(), place);
             }
+        }
+        Ok(())
+    }
+
+    /// Keys and sources only narrow what is accepted where they are for a repository of the run, but
+    /// a project that names keys for an origin would speak for it: the machine's own keys stay.
+    fn signing(
+        &mut self,
+        file: &PolicyFile,
+        raw: &RawPolicy,
+        author: Author,
+    ) -> Result<(), Finding> {
+        let locked = self.lockdown;
+        let before: Vec<Url> = self
+            .signing
+            .origins
+            .iter()
+            .map(|one| one.origin.clone())
+            .collect();
+        for key in &raw.signing_keys {
+            if locked {
+                return Err(file.locked(&key.id, "signing-keys"));
+            }
+            let origin = file.base(&key.origin)?;
+            if author == Author::Project && before.contains(&origin) {
+                let message = "the system policy names the keys of that origin already";
+                return Err(file.invalid(Some(file.line(&key.origin)), message));
+            }
+            let stated_in = file.place(key.id.span().start);
+            self.signing.add(origin, key, stated_in);
+        }
+        for source in &raw.sources {
+            if locked {
+                return Err(file.locked(&source.repository, "sources"));
+            }
+            let (name, star) = match (&source.name, &source.prefix) {
+                (Some(name), None) => (name, ""),
+                (None, Some(prefix)) => (prefix, "*"),
+                (Some(_), Some(_)) | (None, None) => {
+                    let message = "a source has either `name` or `prefix`";
+                    return Err(file.invalid(Some(file.line(&source.repository)), message));
+                }
+            };
+            let repository = file.address(&source.repository)?;
+            self.signing.sources.push(SourcePin {
+                name: format!("{}{star}", name.get_ref()),
+                repository: repository.to_string(),
+                stated_in: file.place(name.span().start),
+            });
+        }
+        if let Some(root) = &raw.trust_root {
+            file.may_place(author, locked, root, "trust-root")?;
+            let path = file.absolute(root, "trust-root")?;
+            let text = signing::roots(&path).map_err(|error| {
+                let message = format!("`trust-root` cannot be read: {error}");
+                file.invalid(Some(file.line(root)), &message)
+            })?;
+            self.signing.roots = Some(text);
         }
         Ok(())
     }
@@ -453,6 +513,37 @@ mod tests {
             );
         }
         assert!(load("lockdown = true\n", &text).is_err());
+    }
+
+    #[test]
+    fn signing_keys_and_sources_are_read_with_their_place() {
+        let key =
+            "[[signing-keys]]\norigin = 'https://registry.invalid/npm'\nid = 'a'\nkey = 'AA'\n";
+        let source =
+            "[[sources]]\nprefix = 'team-'\nrepository = 'https://code.invalid/team/all'\n";
+        let policy = load("", &format!("{key}{source}")).unwrap();
+        let [origin] = policy.signing.origins.as_slice() else {
+            panic!("{:?}", policy.signing);
+        };
+        assert_eq!(origin.origin.as_str(), "https://registry.invalid/npm/");
+        assert!(origin.keys[0].stated_in.ends_with("v4run.toml:3"));
+        assert_eq!(policy.signing.sources[0].name, "team-*");
+        let finding = load(key, key).unwrap_err();
+        assert!(
+            finding.subject.ends_with("v4run.toml:2"),
+            "{}",
+            finding.subject
+        );
+        for wrong in [
+            "trust-root = '/x'\n",
+            "[[sources]]\nrepository = 'https://code.invalid/a'\n",
+            "[[signing-keys]]\norigin = 'https://registry.invalid/'\nid = 'a'\n",
+            "[[signing-keys]]\norigin = 'https://r.invalid/'\nid = 'a'\nkey = 'A'\nusage = 'x'\n",
+        ] {
+            assert!(load("", wrong).is_err(), "{wrong}");
+        }
+        assert!(load("lockdown = true\n", key).is_err());
+        assert!(load("trust-root = '/absent/root.json'\n", "").is_err());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use super::signing::{RawKey, RawSource};
+
 /// A file that is no TOML of the expected shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -42,6 +44,11 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) exceptions: Vec<RawException>,
     pub(super) minimum_release_age: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) signing_keys: Vec<RawKey>,
+    #[serde(default)]
+    pub(super) sources: Vec<RawSource>,
+    pub(super) trust_root: Option<Spanned<String>>,
 }
 
 /// One `[[facts]]` table.

@@ -23,10 +23,12 @@ pub mod maven;
 pub mod npm;
 mod placing;
 mod probing;
+mod published;
 pub mod pypi;
 
 pub use inspector::Inspector;
 pub use probing::{Probes, Query};
+pub use published::{About, Attestation, Published, Signs};
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,10 @@ pub struct Index {
     pub tracks: Vec<Url>,
     /// Addresses that the package's owner says are the same package.
     pub alternates: Vec<Url>,
+    /// What it says of versions beside their digests.
+    pub published: Vec<Published>,
+    /// The repository's count of changes.
+    pub serial: Option<String>,
 }
 
 /// An index document that v4run wrote.
@@ -271,6 +277,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// What it has for a read-only look at a repository.
     fn probes(&self) -> &'static dyn Probes {
         &probing::Silent
+    }
+
+    /// What it has for signatures and origin.
+    fn signs(&self) -> &'static dyn Signs {
+        &published::Unsigned
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

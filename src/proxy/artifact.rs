@@ -89,16 +89,18 @@ impl Pipeline {
                 status: StatusCode::OK.as_u16(),
                 size: digests.size,
                 sha256: None,
+                serial: None,
             });
             return Ok(Answer::artifact(content));
         }
-        if !self.protocol.is_changing(&promise.named.version) {
-            self.first_seen(&promise, url, &digests)?;
-        }
+        let seen_before = !self.protocol.is_changing(&promise.named.version)
+            && self.first_seen(&promise, url, &digests)?;
+        self.contradicted(&repository, &promise.named, &digests)?;
         self.look_into(&promise.named, url, &content, &digests)?;
         self.vouch(url, &digests)?;
         let answer = self.give_out(url, &content, digests.clone());
         let answer = answer.map_err(|error| unwritten(&error))?;
+        self.vouch_for(&repository, &promise.named, url, &digests, seen_before);
         self.events.event(Event::Released(Released {
             repository,
             name: promise.named.name,
@@ -208,7 +210,8 @@ impl Pipeline {
         });
     }
 
-    fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<(), Finding> {
+    /// Whether it was seen before. That something else was is a refusal.
+    fn first_seen(&self, promise: &Promise, url: &Url, digests: &Digests) -> Result<bool, Finding> {
         let named = &promise.named;
         let by_index = || {
             let id = promise.repository.as_deref()?;
@@ -231,7 +234,8 @@ impl Pipeline {
             .check(item, digests)
             .map_err(|error| store(&error))?
         {
-            FirstSeen::New | FirstSeen::Same => Ok(()),
+            FirstSeen::New => Ok(false),
+            FirstSeen::Same => Ok(true),
             FirstSeen::Changed(entry) => Err(Finding::new(
                 Code::DigestChanged,
                 format!("{}@{}", named.name, named.version),
@@ -262,7 +266,7 @@ fn read<T>(content: &Content, look: impl FnOnce(&dyn ReadAt) -> T) -> T {
     }
 }
 
-fn last_segment(url: &Url) -> &str {
+pub(super) fn last_segment(url: &Url) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
 }
 

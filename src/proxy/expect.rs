@@ -21,7 +21,7 @@ use crate::model::redact_url;
 use crate::protocol::Protocol;
 
 /// Which artifact: package, version and, where a version has several, file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Named {
     /// Package name.
     pub(super) name: String,

@@ -219,11 +219,17 @@ impl Pipeline {
                     }
                 }
                 let id = repository.map(|found| found.id.as_str());
+                let name = index.expected.first().map(|one| one.name.clone());
                 self.expectations.add(index.expected, id);
                 for finding in &index.findings {
                     self.events.found(finding);
                 }
-                self.served(&url, StatusCode::OK, &body);
+                if let Some(repository) = repository
+                    && let Some(name) = name
+                {
+                    self.vouching.note(&repository.id, &name, index.published);
+                }
+                self.served_at(&url, StatusCode::OK, &body, index.serial);
                 Ok(match index.rewritten {
                     Some(rewritten) => Answer::rewritten(rewritten.kind, rewritten.body),
                     None => Answer::passed(StatusCode::OK, &headers, vec![body]),

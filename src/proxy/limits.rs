@@ -62,3 +62,24 @@ pub(super) const FLUSH: Duration = Duration::from_secs(5);
 pub(super) const STORE: u64 = 10 * 1024 * 1024 * 1024;
 /// Blobs that no run used for this long are removed.
 pub(super) const STORE_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Side requests about signatures and origin at a time; they share connections with artifacts.
+pub(super) const SIDE_TOGETHER: usize = 6;
+/// Side requests of a run: two an artifact for the largest installs.
+pub(super) const SIDE_REQUESTS: u32 = 20_000;
+/// What a repository says of one version, or its keys.
+pub(super) const SIDE_DOCUMENT: u64 = 1024 * 1024;
+/// The attestations of one artifact.
+pub(super) const ATTESTATIONS: u64 = 4 * 1024 * 1024;
+/// One side request with all its tries.
+pub(super) const SIDE_TIME: Duration = Duration::from_secs(15);
+/// Versions without any mark after which a repository is asked for no more.
+pub(super) const SIDE_BARREN: u32 = 3;
+/// Failures to answer after which a repository is asked for no more.
+pub(super) const SIDE_FAILURES: u32 = 3;
+/// Part of the run that may be waited for side requests after the manager's end: one in that many.
+pub(super) const SIDE_SHARE: u32 = 50;
+/// The least and the most of that.
+pub(super) const SIDE_GRACE: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(2));
+/// Packages of a repository whose times of publication are asked for.
+pub(super) const SIDE_HISTORIES: u32 = 2;

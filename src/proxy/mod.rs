@@ -32,12 +32,14 @@ mod target;
 mod tests;
 mod tunnel;
 mod upstream;
+mod vouching;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -57,6 +59,7 @@ use self::pipeline::Pipeline;
 use self::repositories::Repositories;
 use self::tunnel::Tunnels;
 use self::upstream::{Connector, Forward, ForwardError, Upstream};
+use self::vouching::{SigningError, Vouching};
 use crate::model::Event;
 use crate::model::Network;
 use crate::protocol;
@@ -104,6 +107,9 @@ pub enum ProxyError {
     /// The run's certificates cannot be made.
     #[error(transparent)]
     Authority(AuthorityError),
+    /// Keys or roots cannot be used.
+    #[error(transparent)]
+    Signing(SigningError),
     /// The caller's HTTP proxy cannot be used.
     #[error(transparent)]
     Forward(ForwardError),
@@ -143,7 +149,9 @@ async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyE
 
     let store = Directory::open(Path::new(&network.store)).map_err(ProxyError::Store)?;
     let warms = !network.expected.is_empty();
-    let tunnels = set_up(network, &store, &events)?;
+    let began = Instant::now();
+    let (tunnels, pipeline) = set_up(network, &store, &events)?;
+    let vouching = tokio::spawn(vouching::work(Arc::clone(&pipeline)));
     // Until the manager asks there is time to read the trust anchors and to connect. A run that
     // expects nothing may well ask for nothing, and then nobody is connected to.
     let warming = tokio::spawn({
@@ -159,6 +167,8 @@ async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyE
     closed(&control).await;
     warming.abort();
     accepting.abort();
+    pipeline.conclude(began.elapsed()).await;
+    vouching.abort();
     writer.abort();
     events.totals();
     let _ = timeout(limits::FLUSH, events.flush()).await;
@@ -170,7 +180,7 @@ fn set_up(
     network: Network,
     store: &Directory,
     events: &Events,
-) -> Result<Arc<Tunnels>, ProxyError> {
+) -> Result<(Arc<Tunnels>, Arc<Pipeline>), ProxyError> {
     let protocol = protocol::by_name(&network.protocol)
         .ok_or_else(|| ProxyError::Protocol(network.protocol.clone()))?;
     for repository in &network.repositories {
@@ -197,6 +207,8 @@ fn set_up(
         .transpose()
         .map_err(ProxyError::Forward)?;
 
+    let vouching = Vouching::new(protocol, network.signing, &network.repositories);
+    let vouching = vouching.map_err(ProxyError::Signing)?;
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
     let ahead = Ahead::new(&network.expected, &network.layout.fitting);
@@ -226,12 +238,11 @@ fn set_up(
         ahead,
         belonging: Belonging::new(network.pins),
         inspector: Inspector::new(protocol, network.layout, network.refused),
+        vouching,
     };
-    Ok(Arc::new(Tunnels::new(
-        Arc::new(pipeline),
-        authority,
-        &network.token,
-    )))
+    let pipeline = Arc::new(pipeline);
+    let tunnels = Tunnels::new(Arc::clone(&pipeline), authority, &network.token);
+    Ok((Arc::new(tunnels), pipeline))
 }
 
 /// The first line of the control socket.

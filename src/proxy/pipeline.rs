@@ -27,6 +27,7 @@ use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
 use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
+use super::vouching::Vouching;
 use crate::model::Algorithm;
 use crate::model::Code;
 use crate::model::Event;
@@ -56,6 +57,7 @@ pub(super) struct Pipeline {
     pub(super) ahead: Ahead,
     pub(super) belonging: Belonging,
     pub(super) inspector: Inspector,
+    pub(super) vouching: Vouching,
 }
 
 /// What a request turned out to be.
@@ -298,6 +300,17 @@ impl Pipeline {
     }
 
     pub(super) fn served(&self, url: &Url, status: StatusCode, body: &Bytes) {
+        self.served_at(url, status, body, None);
+    }
+
+    /// The same, with the repository's count of changes.
+    pub(super) fn served_at(
+        &self,
+        url: &Url,
+        status: StatusCode,
+        body: &Bytes,
+        serial: Option<String>,
+    ) {
         self.events.event(Event::MetadataServed {
             repository: self.repository(url),
             url: redact_url(url),
@@ -307,6 +320,7 @@ impl Pipeline {
                 StatusCode::OK => self.given_out.compared(url),
                 _ => None,
             },
+            serial,
         });
     }
 

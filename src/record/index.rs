@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::model::{
     Decision, Digest, Event, Exception, Finding, InstalledPackage, Integrity, KnownRepository,
-    Probed, Released, TlsPeer, Tool,
+    Probed, Released, TlsPeer, Tool, Vouched,
 };
 
 /// What the proxy released for an installed package.
@@ -98,6 +98,10 @@ pub struct Index<'a> {
     pub connections: Vec<Connection<'a>>,
     /// Released artifacts; equal ones once.
     pub released: Vec<&'a Released>,
+    /// What is known of released artifacts beside their digests, by SHA-256, name and version.
+    pub vouched: BTreeMap<(&'a Digest, &'a str, &'a str), &'a Vouched>,
+    /// Counts of changes that repositories stated with their indexes, by repository.
+    pub serials: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Repository identifiers by the origin (scheme, host, port) that served for them.
     pub repositories: BTreeMap<String, BTreeSet<&'a str>>,
     /// Program starts and attempts.
@@ -165,8 +169,20 @@ impl<'a> Index<'a> {
                 self.connections.push(Connection { host, address, tls });
             }
             Event::MetadataServed {
-                repository, url, ..
-            } => self.serves(repository, url),
+                repository,
+                url,
+                serial,
+                ..
+            } => {
+                if let Some(serial) = serial {
+                    self.serials.entry(repository).or_default().insert(serial);
+                }
+                self.serves(repository, url);
+            }
+            Event::Vouched(vouched) => {
+                let key = (&vouched.sha256, &*vouched.name, &*vouched.version);
+                self.vouched.insert(key, vouched);
+            }
             Event::Released(released) => self.release(released),
             Event::Planned { programs } => {
                 self.planned = programs.iter().map(String::as_str).collect();
@@ -322,6 +338,13 @@ impl<'a> Index<'a> {
             Origin::Released(released) => Some(released),
             Origin::Conflict(_) | Origin::None => None,
         }
+    }
+
+    /// What is known beside their digest of the released bytes that a package consists of.
+    pub fn vouched_of(&self, package: &InstalledPackage) -> Option<&'a Vouched> {
+        let released = self.release_of(package)?;
+        let key = (&released.sha256, &*released.name, &*released.version);
+        self.vouched.get(&key).copied()
     }
 
     /// Distinct package URLs on disk.

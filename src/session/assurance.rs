@@ -86,6 +86,7 @@ mod tests {
             protocol: "npm".into(),
             token: Secret::new("t".into()),
             refused: Vec::new(),
+            signing: crate::model::Signing::default(),
             repositories: vec![Repository {
                 id: "registry".into(),
                 origin: base.clone(),

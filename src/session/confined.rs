@@ -243,6 +243,7 @@ const fn is_the_proxy_s(event: &Event) -> bool {
             | Event::MetadataServed { .. }
             | Event::Released(_)
             | Event::Examined(_)
+            | Event::Vouched(_)
             | Event::Found(_)
             | Event::Counted { .. }
     )

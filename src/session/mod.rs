@@ -270,6 +270,11 @@ impl Run {
         .for_each(|event| recorder.send(event));
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
+        let network = &mut prepared.network;
+        let completed = policy
+            .signing
+            .complete(&network.protocol, &mut network.signing);
+        completed.map_err(|error| Finding::new(Code::Internal, "signing", error.to_string()))?;
         ended.project = prepared.project.clone();
         ended.notes.clone_from(&prepared.notes);
         std::mem::take(&mut prepared.events)

@@ -96,6 +96,10 @@ impl Ledger {
         }
     }
 
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// Compares with what was seen first, and notes it if nothing was.
     pub fn check(&self, item: Item<'_>, digests: &Digests) -> Result<FirstSeen, StoreError> {
         let key = item.key();

@@ -9,11 +9,13 @@ use std::path::PathBuf;
 
 mod blob;
 mod directory;
+mod grades;
 mod ledger;
 mod trim;
 
 pub use blob::{Blobs, Content, MEMORY, Spool};
 pub use directory::{Directory, Staged};
+pub use grades::{Graded, Grading};
 pub use ledger::{Entry, FirstSeen, Item, Ledger};
 
 /// What a put did.

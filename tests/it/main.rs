@@ -51,6 +51,7 @@ mod registry;
 mod run;
 mod scripts;
 mod sentinel;
+mod signatures;
 mod surroundings;
 mod upstream;
 mod uv;

@@ -1,11 +1,18 @@
 //! Control 4.11: updates of components can be audited.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! The repository is asked when versions were published, where an index did not say so of a few of them,
+//! and what an earlier run saw under a name and version is what is there now. A changed digest is a
+//! refusal (applied for all controls alike in the parent module).
 //! SCVS 1.0, chapter V4, control 4.11.
 
-use crate::assess::{Control, Evidence, Verdict};
-use crate::model::{ControlId, Level, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::assess::verdict::things;
+use crate::assess::vouched::{Components, row};
+use crate::assess::{Control, Evidence, Verdict, worst};
+use crate::model::{ControlId, Level, Status, Subject};
 
 /// Control 4.11.
 #[derive(Debug)]
@@ -29,15 +36,114 @@ impl Control for UpdateAudit {
     }
 
     fn interpretation(&self) -> &'static str {
-        "The repository states when each version was published and changed, and a version never \
-         changes its digest between runs."
+        "The repository states when versions were published, of each where its index says so and \
+         of some where it has to be asked, and a version never changes its digest between runs. A \
+         time in a transparency log is verified, the repository's own is an observation."
     }
 
     fn cannot_see(&self) -> &'static str {
         "Changes between two runs of which neither saw the other's digest."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("publication times were not evaluated in this run")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        let components = Components::of(evidence);
+        let total = components.applicable();
+        if components.released.is_empty() {
+            return Verdict::unknown("nothing was installed from a repository");
+        }
+        // Versions with a time, proven in a log, and all, by repository.
+        let mut repositories: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
+        let mut seen_before = 0;
+        let mut rows = Vec::new();
+        for (package, vouched) in &components.released {
+            let released = evidence.index.release_of(package);
+            let id = released.map_or("", |released| released.repository.as_str());
+            let counts = repositories.entry(id).or_default();
+            counts.2 += 1;
+            let logged =
+                vouched.is_some_and(|one| one.checks.iter().any(|check| check.time.is_some()));
+            let stated = vouched.is_some_and(|one| one.published.is_some());
+            counts.0 += usize::from(stated || logged);
+            counts.1 += usize::from(logged);
+            seen_before += usize::from(vouched.is_some_and(|one| one.seen_before));
+            let status = match stated || logged {
+                true => Status::Observed,
+                false => Status::Unknown,
+            };
+            rows.push(row(package, status, *vouched));
+        }
+        let status =
+            worst(
+                repositories
+                    .values()
+                    .map(|(timed, logged, all)| match (timed, logged) {
+                        (0, _) => Status::Unknown,
+                        (_, logged) if logged == all => Status::Verified,
+                        (_, _) => Status::Observed,
+                    }),
+            );
+        let timed: usize = repositories.values().map(|counts| counts.0).sum();
+        let logged: usize = repositories.values().map(|counts| counts.1).sum();
+        let silent = repositories.iter().filter(|(_, counts)| counts.0 == 0);
+        let silent: Vec<&str> = silent.map(|(id, _)| *id).collect();
+        let detail = match silent.as_slice() {
+            [] => format!(
+                "{timed} of {} have a time of publication, {logged} of these in a transparency log; \
+                 {seen_before} were seen in an earlier run and are unchanged",
+                things(total, "component")
+            ),
+            silent => format!(
+                "no time of publication was seen from: {}; {seen_before} components were seen in an \
+                 earlier run and are unchanged",
+                silent.join(", ")
+            ),
+        };
+        let serials: usize = evidence.index.serials.values().map(BTreeSet::len).sum();
+        Verdict::new(status, detail)
+            .count("timed", timed)
+            .count("logged", logged)
+            .count("seen-before", seen_before)
+            .count("serials", serials)
+            .restrict(
+                timed > 0 && timed < total,
+                format!("sampled {timed}/{total}"),
+            )
+            .share(timed, total)
+            .resting_on(json!({ "components": rows, "serials": evidence.index.serials }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::vouched::fixture::{check, run};
+    use crate::model::{Check, Proof, Standing};
+    use crate::record::fixture::healthy;
+
+    fn status(published: bool, logged: bool) -> Status {
+        let events = run(|vouched| {
+            vouched.published = published.then(|| "2024-01-01T00:00:00Z".into());
+            vouched.checks.extend(logged.then(|| Check {
+                time: Some("2024-01-01T00:00:00Z".into()),
+                ..check(Proof::Provenance, Standing::Verified)
+            }));
+        });
+        UpdateAudit.assess(&Evidence::new(&events)).status
+    }
+
+    #[test]
+    fn a_time_is_observed_and_one_in_a_log_is_verified() {
+        assert_eq!(status(false, false), Status::Unknown);
+        assert_eq!(status(true, false), Status::Observed);
+        assert_eq!(status(true, true), Status::Verified);
+        assert_eq!(status(false, true), Status::Verified);
+        let events = healthy();
+        let none = UpdateAudit.assess(&Evidence::new(&events));
+        assert_eq!(none.status, Status::Unknown);
+        assert!(none.detail.contains("default"), "{}", none.detail);
+        assert_eq!(
+            UpdateAudit.assess(&Evidence::new(&[])).status,
+            Status::Unknown
+        );
     }
 }

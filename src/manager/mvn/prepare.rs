@@ -21,7 +21,8 @@ use super::{extensions, goals, inspect, invocation, options};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
-    Code, Event, FileGuard, Finding, Layout, Network, Repository, Secret, Tool, Trust, Twin, View,
+    Code, Event, FileGuard, Finding, Layout, Network, Repository, Secret, Signing, Tool, Trust,
+    Twin, View,
 };
 use crate::profile::Profile;
 
@@ -332,6 +333,7 @@ impl<'a> Plan<'a> {
             extra_anchors: Vec::new(),
             expected: self.anchors.expected.clone(),
             closed: self.anchors.closed,
+            signing: Signing::default(),
             audit: false,
             upstream_proxy: self.upstream_proxy.clone(),
             no_proxy: self.no_proxy.clone(),

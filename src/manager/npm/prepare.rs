@@ -36,6 +36,8 @@ struct Facts<'a> {
     runtime: Runtime,
     config: Config,
     places: Places,
+    /// npm's built-in registry.
+    standard: Option<url::Url>,
     manifest: Option<Manifest>,
     workspaces: Vec<PathBuf>,
     /// Other directories of the project that are linked into the tree and may get one of their own.
@@ -98,6 +100,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         runtime,
         config,
         places,
+        standard,
         manifest: None,
         workspaces: Vec::new(),
         directories: Vec::new(),

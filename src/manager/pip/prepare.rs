@@ -23,7 +23,7 @@ use super::writes::{Places, Scene};
 use crate::manager::copy::{Links, copy};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request, Seed};
-use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Tool, View};
+use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Signing, Tool, View};
 use crate::profile::Profile;
 
 mod grounds;
@@ -275,6 +275,7 @@ impl Plan<'_> {
             extra_anchors: std::mem::take(&mut checked.extra_anchors),
             expected: std::mem::take(&mut checked.expected),
             closed: false,
+            signing: Signing::default(),
             audit: false,
             upstream_proxy: checked.upstream_proxy.take(),
             no_proxy: std::mem::take(&mut checked.no_proxy),

@@ -20,7 +20,7 @@ use crate::manager::python::target::Target;
 use crate::manager::python::{inspect, project};
 use crate::manager::rules::{self, Grounds, Writes};
 use crate::manager::{Call, Prepared, Project, Promotion, Reach, Refusal, Request};
-use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Tool, View};
+use crate::model::{Code, Event, FileGuard, Finding, Launch, Layout, Network, Signing, Tool, View};
 use crate::profile::Profile;
 
 /// Places below the base of an installation that packages put files in.
@@ -374,6 +374,7 @@ impl Plan<'_> {
             repositories,
             extra_anchors: std::mem::take(&mut trust.anchors),
             expected: std::mem::take(&mut self.wants.expected),
+            signing: Signing::default(),
             audit: false,
             closed: false,
             upstream_proxy: trust.proxy.take(),

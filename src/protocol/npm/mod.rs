@@ -10,11 +10,12 @@
 mod packument;
 mod path;
 mod probing;
+mod signed;
 
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Probes, Protocol, ProtocolError};
+use super::{Class, Document, Index, Probes, Protocol, ProtocolError, Signs};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -57,10 +58,11 @@ impl Protocol for Npm {
     }
 
     fn index(&self, document: &Document<'_>) -> Result<Index, ProtocolError> {
-        Ok(Index {
-            expected: packument::expectations(document.url, document.body)?,
-            ..Index::default()
-        })
+        packument::read(document.url, document.body)
+    }
+
+    fn signs(&self) -> &'static dyn Signs {
+        &signed::NpmSigns
     }
 
     fn probes(&self) -> &'static dyn Probes {

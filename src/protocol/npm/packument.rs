@@ -12,15 +12,17 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use url::Url;
 
+use super::signed;
 use crate::model::Algorithm;
 use crate::model::Anchor;
 use crate::model::Digest;
 use crate::model::Expected;
 use crate::model::Integrity;
 use crate::model::redact_url;
-use crate::protocol::ProtocolError;
+use crate::protocol::{Index, ProtocolError};
 
 #[derive(Deserialize)]
 struct Document<'a> {
@@ -32,6 +34,8 @@ struct Document<'a> {
     dist: Option<Dist<'a>>,
     #[serde(borrow)]
     versions: Option<Versions<'a>>,
+    #[serde(borrow)]
+    time: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +56,10 @@ struct Dist<'a> {
     integrity: Option<Text<'a>>,
     #[serde(borrow)]
     shasum: Option<Text<'a>>,
+    #[serde(borrow)]
+    signatures: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attestations: Option<&'a RawValue>,
 }
 
 /// Borrowed where the text has no escapes.
@@ -85,7 +93,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Versions<'a> {
     }
 }
 
-pub(super) fn expectations(url: &Url, body: &[u8]) -> Result<Vec<Expected>, ProtocolError> {
+pub(super) fn read(url: &Url, body: &[u8]) -> Result<Index, ProtocolError> {
     let malformed = |reason: String| ProtocolError::Malformed(reason);
     let document: Document<'_> =
         serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
@@ -94,12 +102,28 @@ pub(super) fn expectations(url: &Url, body: &[u8]) -> Result<Vec<Expected>, Prot
         .ok_or_else(|| malformed("it has no `name`".to_owned()))?
         .0;
     let stated_in = redact_url(url);
-    let mut expected = Vec::new();
+    let times = signed::times(document.time);
+    let (mut expected, mut published) = (Vec::new(), Vec::new());
+    let mut note = |version: &str, dist: Option<&Dist<'_>>| {
+        let integrity = dist.and_then(|dist| dist.integrity.as_ref());
+        published.extend(signed::of_index(
+            version,
+            integrity.map(|text| &*text.0),
+            dist.and_then(|dist| dist.signatures),
+            dist.and_then(|dist| dist.attestations),
+            times.get(version).map(|time| &**time),
+        ));
+    };
     if let (Some(version), Some(dist)) = (document.version, document.dist) {
+        note(&version.0, Some(&dist));
         expected.push(one(&name, &version.0, Some(dist), &stated_in)?);
     }
     let Some(versions) = document.versions else {
-        return Ok(expected);
+        return Ok(Index {
+            expected,
+            published,
+            ..Index::default()
+        });
     };
     expected.reserve_exact(versions.0.len());
     for (key, entry) in versions.0 {
@@ -111,9 +135,14 @@ pub(super) fn expectations(url: &Url, body: &[u8]) -> Result<Vec<Expected>, Prot
                 key.0
             )));
         }
+        note(&key.0, entry.dist.as_ref());
         expected.push(one(&name, &key.0, entry.dist, &stated_in)?);
     }
-    Ok(expected)
+    Ok(Index {
+        expected,
+        published,
+        ..Index::default()
+    })
 }
 
 fn one(
@@ -160,11 +189,31 @@ mod tests {
     const SHA512: &str = "sha512-vPKpwr4tL3Y5GN0YIc3Q7l6Hv0gBMpcTg2JhTC4pQS1EBcVdBYGGfXNB2fYd\
                           j2zMVtF3vkkPNK5bDMJtVFcp9Q==";
 
+    fn index(text: &str) -> Result<Index, ProtocolError> {
+        let url = Url::parse("https://u:p@registry.invalid/left").unwrap();
+        super::read(&url, text.as_bytes())
+    }
+
     fn read(text: &str) -> Result<Vec<Expected>, ProtocolError> {
-        expectations(
-            &Url::parse("https://u:p@registry.invalid/left").unwrap(),
-            text.as_bytes(),
+        index(text).map(|index| index.expected)
+    }
+
+    #[test]
+    fn signatures_and_times_are_kept_and_odd_ones_are_none() {
+        let found = index(
+            r#"{"name":"left","versions":{"1.0.0":{"dist":{"integrity":"sha512-x","signatures":
+            [{"keyid":"k","sig":"s"}]}},"1.0.1":{"dist":{"signatures":7,"attestations":"x"}},"1.0.2":{}},
+            "time":{"created":"a","1.0.0":"2024-01-02T03:04:05.000Z"}}"#,
         )
+        .unwrap()
+        .published;
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].time.as_deref(), Some("2024-01-02T03:04:05.000Z"));
+        assert_eq!(found[0].integrity.as_deref(), Some("sha512-x"));
+        assert_eq!(found[0].signatures.len(), 1);
+        assert!(found[1].signatures.is_empty() && found[1].attestations.is_none());
+        let odd = index(r#"{"name":"left","versions":{"1":{}},"time":{"1":{}}}"#);
+        assert!(odd.unwrap().published.is_empty());
     }
 
     #[test]

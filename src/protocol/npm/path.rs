@@ -125,7 +125,7 @@ fn part(text: &str) -> Result<(), &'static str> {
 }
 
 /// A version or a dist-tag.
-fn is_version(text: &str) -> bool {
+pub(super) fn is_version(text: &str) -> bool {
     let decoded = text.replace("%2B", "+").replace("%2b", "+");
     !decoded.is_empty()
         && !decoded.starts_with('.')

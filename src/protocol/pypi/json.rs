@@ -30,6 +30,8 @@ struct Meta {
     api: String,
     #[serde(default)]
     tracks: Vec<String>,
+    #[serde(default, rename = "_last-serial")]
+    serial: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,7 @@ pub(super) fn read(document: &Document<'_>) -> Result<Page, ProtocolError> {
     Ok(Page {
         name: Some(raw.name),
         api: Some(raw.meta.api),
+        serial: raw.meta.serial.map(|serial| serial.to_string()),
         status: raw
             .status
             .and_then(|status| Some((status.status?, status.reason))),

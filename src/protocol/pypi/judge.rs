@@ -19,7 +19,7 @@ use crate::model::Finding;
 use crate::model::Integrity;
 use crate::model::python::normalize_name;
 use crate::model::redact_url;
-use crate::protocol::{Document, Index, ProtocolError, Rewritten};
+use crate::protocol::{Document, Index, ProtocolError, Published, Rewritten};
 
 /// A file that may be given out.
 #[derive(Debug)]
@@ -59,6 +59,7 @@ pub(super) fn index(
     let mut index = Index {
         tracks: addresses(document.url, &page.tracks),
         alternates: addresses(document.url, &page.alternates),
+        serial: page.serial.take(),
         ..Index::default()
     };
     let quarantine = page
@@ -116,6 +117,17 @@ pub(super) fn index(
                 continue;
             }
         };
+        let attestations = link.provenance.as_deref();
+        let attestations = attestations.and_then(|text| document.url.join(text).ok());
+        if attestations.is_some() || link.upload_time.is_some() {
+            index.published.push(Published {
+                version: expected.version.clone(),
+                file: Some(link.file.clone()),
+                time: link.upload_time.clone(),
+                attestations,
+                ..Published::default()
+            });
+        }
         let metadata = companion(&link, &url);
         if let Some((url, integrity)) = &metadata {
             expected.file = Some(format!("{}{METADATA}", link.file));

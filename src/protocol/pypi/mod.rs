@@ -17,6 +17,7 @@ mod page;
 mod path;
 mod probing;
 mod render;
+mod signed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wheel;
@@ -27,7 +28,7 @@ use http::Method;
 use url::Url;
 
 use super::{
-    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt,
+    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt, Signs,
 };
 use crate::model::Finding;
 
@@ -103,6 +104,10 @@ impl Protocol for Pypi {
 
     fn probes(&self) -> &'static dyn Probes {
         &probing::PypiProbes
+    }
+
+    fn signs(&self) -> &'static dyn Signs {
+        &signed::PypiSigns
     }
 
     fn inspect(

@@ -20,6 +20,8 @@ pub(super) struct Page {
     pub(super) name: Option<String>,
     /// Version of the page's format, `1.x`.
     pub(super) api: Option<String>,
+    /// The index's count of changes.
+    pub(super) serial: Option<String>,
     /// PEP 792 status and reason.
     pub(super) status: Option<(String, Option<String>)>,
     /// PEP 708: the projects that this one follows.

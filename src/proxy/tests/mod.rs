@@ -15,4 +15,5 @@ mod network;
 mod python;
 mod registry;
 mod run;
+mod signing;
 mod tunnels;

@@ -127,8 +127,13 @@ async fn credentials_go_to_their_base_only() {
             .status,
         200
     );
-    let sent: Vec<_> = registry
-        .seen()
+    // What v4run asks beside the artifacts comes when it comes.
+    let seen = |ending: &str| {
+        let mut seen = registry.seen();
+        seen.retain(|seen| seen.path.ends_with(ending));
+        seen
+    };
+    let sent: Vec<_> = seen(".tgz")
         .iter()
         .map(|seen| {
             (
@@ -141,9 +146,8 @@ async fn credentials_go_to_their_base_only() {
     // The second artifact has the same bytes and comes from the store.
     assert_eq!(sent.len(), 1);
     assert_eq!(get(&run, &format!("{open}-/npm/v1/keys")).await.status, 200);
-    let seen = registry.seen();
-    assert_eq!(seen[1].path, "/open/-/npm/v1/keys");
-    assert_eq!(seen[1].header("authorization"), None);
+    let asked = seen("/open/-/npm/v1/keys");
+    assert_eq!(asked[0].header("authorization"), None);
     assert!(!format!("{:?}", run.end()).contains("secret"));
 }
 

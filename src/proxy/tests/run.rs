@@ -29,6 +29,7 @@ use crate::model::ProxyMessage;
 use crate::model::Released;
 use crate::model::Repository;
 use crate::model::Secret;
+use crate::model::Signing;
 use crate::proxy::{ProxyError, serve};
 use crate::sys::fd::send;
 
@@ -87,6 +88,7 @@ pub(super) fn network(registry: &Registry, store: &Path) -> Network {
         pins: Vec::new(),
         layout: Layout::default(),
         closed: false,
+        signing: Signing::default(),
         audit: false,
         upstream_proxy: None,
         no_proxy: String::new(),

@@ -14,7 +14,7 @@ use super::schema::{
     Occurrence, Property, property,
 };
 use super::{PROJECT, hash};
-use crate::model::{Digest, InstalledPackage, Released, Tool, redact_url};
+use crate::model::{Digest, InstalledPackage, Released, Standing, Tool, Vouched, redact_url};
 use crate::record::Outcome;
 use crate::record::index::Index;
 use crate::record::summary::anchor;
@@ -34,6 +34,7 @@ pub(super) fn installed(index: &Index<'_>) -> Vec<Component> {
 fn component(index: &Index<'_>, purl: &str, places: &[&InstalledPackage]) -> Option<Component> {
     let first = places.first()?;
     let released = places.iter().find_map(|package| index.release_of(package));
+    let vouched = places.iter().find_map(|package| index.vouched_of(package));
     let optional = places.iter().all(|package| package.optional);
     Some(Component {
         kind: "library",
@@ -46,7 +47,10 @@ fn component(index: &Index<'_>, purl: &str, places: &[&InstalledPackage]) -> Opt
             Some(released) => released.digests().filter_map(hash).collect(),
             None => recorded(places),
         },
-        external_references: distribution(released, places).into_iter().collect(),
+        external_references: distribution(released, places)
+            .into_iter()
+            .chain(vouched.and_then(source))
+            .collect(),
         evidence: Some(ComponentEvidence {
             identity: released.map(identity).into_iter().collect(),
             occurrences: places
@@ -56,7 +60,10 @@ fn component(index: &Index<'_>, purl: &str, places: &[&InstalledPackage]) -> Opt
                 })
                 .collect(),
         }),
-        properties: properties(purl, places, released),
+        properties: properties(purl, places, released)
+            .into_iter()
+            .chain(vouched.into_iter().flat_map(signed))
+            .collect(),
         ..Component::default()
     })
 }
@@ -112,6 +119,53 @@ fn distribution(
         comment: Some("as the package manager's own record says; not fetched in this run".into()),
         hashes: Vec::new(),
     })
+}
+
+/// Where it was built from, by a certificate that was verified.
+fn source(vouched: &Vouched) -> Option<ExternalReference> {
+    let built = vouched.built.as_ref()?;
+    Some(ExternalReference {
+        kind: "vcs",
+        url: iri(&built.repository)?,
+        comment: Some(format!(
+            "commit {}, as a verified certificate says",
+            built.commit
+        )),
+        hashes: Vec::new(),
+    })
+}
+
+/// Who signed and how it was published, each with how that is known.
+fn signed(vouched: &Vouched) -> Vec<Property> {
+    let standing = |standing| match standing {
+        Standing::Invalid => "invalid",
+        Standing::Unknown => "unknown",
+        Standing::Observed => "observed",
+        Standing::Verified => "verified",
+    };
+    let mut found: Vec<Property> = vouched
+        .checks
+        .iter()
+        .map(|check| {
+            let parts = [&check.signer, &check.time, &check.reason]
+                .into_iter()
+                .flatten();
+            let parts: Vec<&str> = parts.map(String::as_str).collect();
+            let name = check.proof.name();
+            let value = format!("{name} {}: {}", standing(check.standing), parts.join(", "));
+            property("v4run:signed", value.trim_end_matches(": "))
+        })
+        .collect();
+    if let Some(built) = &vouched.built {
+        found.push(property("v4run:source:commit", &built.commit));
+    }
+    if let Some(published) = &vouched.published {
+        found.push(property("v4run:published", published));
+    }
+    if let Some(grade) = vouched.grade {
+        found.push(property("v4run:publishing", grade.name()));
+    }
+    found
 }
 
 fn properties(

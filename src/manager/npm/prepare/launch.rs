@@ -18,7 +18,7 @@ use crate::manager::npm::{definitions, network, project};
 use crate::manager::rules::Writes;
 use crate::manager::{Prepared, Project, Promotion, Refusal};
 use crate::model::{
-    Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Tool, View,
+    Code, Event, FileGuard, Finding, Integrity, Launch, Layout, Network, Signing, Tool, View,
 };
 use crate::profile::{Does, Writes as Scope};
 
@@ -86,6 +86,10 @@ impl Facts<'_> {
             pins: Vec::new(),
             layout: Layout::default(),
             closed: false,
+            signing: Signing {
+                standard: self.standard.clone(),
+                ..Signing::default()
+            },
             audit: self.audits(),
             upstream_proxy,
             no_proxy,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{inspect, snapshot};
 use crate::manager::{Installed, Prepared, Project, Snapshot};
-use crate::model::{Code, FileGuard, Launch, Layout, Network, Secret};
+use crate::model::{Code, FileGuard, Launch, Layout, Network, Secret, Signing};
 
 const STRONG: &str = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
 
@@ -65,6 +65,7 @@ impl Tree {
                 pins: Vec::new(),
                 layout: Layout::default(),
                 closed: false,
+                signing: Signing::default(),
                 audit: false,
                 upstream_proxy: None,
                 no_proxy: String::new(),

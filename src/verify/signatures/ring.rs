@@ -1,0 +1,85 @@
+//! The cryptography of Sigstore bundles, done by the one provider that the whole program uses.
+//!
+//! Hashes and verification only: nothing here signs. What it cannot check is an error, never a pass.
+//! Signatures over a digest that was computed elsewhere are not supported; attestations have none.
+
+use ring::digest::{Context, SHA256, SHA384, SHA512};
+use ring::signature::{self as check, UnparsedPublicKey, VerificationAlgorithm};
+use sigstore_verify::crypto::provider::{CryptoProvider, HashContext, install_default_provider};
+use sigstore_verify::crypto::{Error, SigningScheme};
+use sigstore_verify::types::HashAlgorithm;
+
+/// Makes it the provider of this process. Whoever was first stays, and is this one.
+pub(super) fn install() {
+    let _ = install_default_provider(&Ring);
+}
+
+#[derive(Debug)]
+struct Ring;
+
+struct Running(Context);
+
+impl HashContext for Running {
+    fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn finalize(self: Box<Self>) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
+    }
+}
+
+fn algorithm(scheme: SigningScheme) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match scheme {
+        SigningScheme::EcdsaP256Sha256 => &check::ECDSA_P256_SHA256_ASN1,
+        SigningScheme::EcdsaP256Sha384 => &check::ECDSA_P256_SHA384_ASN1,
+        SigningScheme::EcdsaP384Sha256 => &check::ECDSA_P384_SHA256_ASN1,
+        SigningScheme::EcdsaP384Sha384 => &check::ECDSA_P384_SHA384_ASN1,
+        SigningScheme::Ed25519 => &check::ED25519,
+        SigningScheme::RsaPssSha256 => &check::RSA_PSS_2048_8192_SHA256,
+        SigningScheme::RsaPssSha384 => &check::RSA_PSS_2048_8192_SHA384,
+        SigningScheme::RsaPssSha512 => &check::RSA_PSS_2048_8192_SHA512,
+        SigningScheme::RsaPkcs1Sha256 => &check::RSA_PKCS1_2048_8192_SHA256,
+        SigningScheme::RsaPkcs1Sha384 => &check::RSA_PKCS1_2048_8192_SHA384,
+        SigningScheme::RsaPkcs1Sha512 => &check::RSA_PKCS1_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+impl CryptoProvider for Ring {
+    fn hash(&self, algorithm: HashAlgorithm) -> Result<Box<dyn HashContext>, Error> {
+        let backend = match algorithm {
+            HashAlgorithm::Sha2256 => &SHA256,
+            HashAlgorithm::Sha2384 => &SHA384,
+            HashAlgorithm::Sha2512 => &SHA512,
+            _ => return Err(Error::UnsupportedAlgorithm(algorithm.to_string())),
+        };
+        Ok(Box::new(Running(Context::new(backend))))
+    }
+
+    fn verify_raw(
+        &self,
+        scheme: SigningScheme,
+        key: &[u8],
+        data: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        let Some(algorithm) = algorithm(scheme) else {
+            return Err(Error::UnsupportedAlgorithm(scheme.name().to_string()));
+        };
+        UnparsedPublicKey::new(algorithm, key)
+            .verify(data, signature)
+            .map_err(|_wrong| Error::Verification(format!("{} signature invalid", scheme.name())))
+    }
+
+    fn verify_prehashed(
+        &self,
+        scheme: SigningScheme,
+        _key: &[u8],
+        _digest: &[u8],
+        _signature: &[u8],
+    ) -> Result<(), Error> {
+        let text = format!("{} over a digest", scheme.name());
+        Err(Error::UnsupportedAlgorithm(text))
+    }
+}
