@@ -24,12 +24,22 @@ mod explain;
 mod hidden;
 mod lock;
 mod profile;
+mod trust;
 mod verify;
 
 /// Sandboxed install interceptor: verified packages, nothing executed, a record of it.
 #[derive(Debug, Parser)]
 #[command(name = "v4run", version, arg_required_else_help = true, after_help = AFTER)]
 struct Arguments {
+    #[command(flatten)]
+    options: RunOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What stands before the manager's name.
+#[derive(Debug, clap::Args)]
+struct RunOptions {
     /// Where this run's record goes; made when missing.
     #[arg(long, env = "V4RUN_RECORD", value_name = "DIR")]
     record: Option<PathBuf>,
@@ -39,8 +49,9 @@ struct Arguments {
     /// Fail unless this V4 level is at least supported.
     #[arg(long, env = "V4RUN_LEVEL", value_name = "L1|L2|L3")]
     level: Option<Level>,
-    #[command(subcommand)]
-    command: Command,
+    /// Before the start, move away what is kept from earlier runs and is not what was verified.
+    #[arg(long)]
+    repair: bool,
 }
 
 const AFTER: &str = "\
@@ -59,6 +70,8 @@ enum Command {
     Verify(verify::Arguments),
     /// A lockfile of what a run installed, for pip: pylock.toml.
     Lock(lock::Arguments),
+    /// What a run would load as code, found out without running it, as approvals for the policy.
+    Trust(trust::Arguments),
     /// What a finding code or a control means, and what to do.
     Explain(explain::Arguments),
     /// The built-in profiles.
@@ -103,27 +116,34 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Lock(lock) => lock.run(),
         Command::Explain(explain) => explain.run(),
         Command::Profile(profile) => profile.run(),
-        Command::Manager(words) => {
-            let mut words = words.into_iter();
-            let name = words.next().unwrap_or_default();
-            let Some(manager) = manager::by_word(&name) else {
-                let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
-                complain(&format!(
-                    "v4run: unknown command or package manager `{}`; known: {}",
-                    crate::diag::sanitize(&name.to_string_lossy()),
-                    known.join(", ")
-                ));
-                return ERROR;
-            };
-            session::run(session::Options {
-                record: arguments.record,
-                policy: arguments.policy,
-                level: arguments.level,
-                manager,
-                word: name,
-                arguments: words.collect(),
-            })
-        }
+        Command::Trust(trust) => arguments.options.run(trust.words, true),
+        Command::Manager(words) => arguments.options.run(words, false),
+    }
+}
+
+impl RunOptions {
+    fn run(self, words: Vec<OsString>, rehearsal: bool) -> u8 {
+        let mut words = words.into_iter();
+        let name = words.next().unwrap_or_default();
+        let Some(manager) = manager::by_word(&name) else {
+            let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
+            complain(&format!(
+                "v4run: unknown command or package manager `{}`; known: {}",
+                crate::diag::sanitize(&name.to_string_lossy()),
+                known.join(", ")
+            ));
+            return ERROR;
+        };
+        session::run(session::Options {
+            record: self.record,
+            policy: self.policy,
+            level: self.level,
+            repair: self.repair,
+            rehearsal,
+            manager,
+            word: name,
+            arguments: words.collect(),
+        })
     }
 }
 
