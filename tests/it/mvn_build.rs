@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, dependency, pom, publish};
+use crate::maven::{Maven, approval, dependency, pom, publish};
 use crate::project::tree;
 use crate::registry::Registry;
 
@@ -197,12 +197,7 @@ fn a_class_of_a_component_cannot_be_defined() {
     let extensions = "<extensions><extension><groupId>evil</groupId><artifactId>ext</artifactId>\
                       <version>1.0</version></extension></extensions>";
     maven.project.file(".mvn/extensions.xml", extensions);
-    let approval = format!(
-        "[[approvals]]\npurl = \"pkg:maven/evil/ext@1.0\"\nsha256 = \"{}\"\nowner = \"suite\"\n\
-         reason = \"a test\"\n",
-        hex::encode(Sha256::digest(jar.build()))
-    );
-    maven.project.file("v4run.toml", &approval);
+    maven.policy(&approval("evil:ext:1.0", &jar.build()));
     for (goal, reason) in [
         ("dependency:resolve", "Caused by: hostile"),
         ("compile", "Absent Code attribute"),
