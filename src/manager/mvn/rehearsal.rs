@@ -99,7 +99,8 @@ fn copied(from: Element<'_>, names: &[&str], output: &mut String) {
 /// What Maven told of one rehearsal.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
-    /// What would be loaded, as `group:artifact:extension[:classifier]:version`, and for whom.
+    /// What would be loaded, as `group:artifact:extension[:classifier]:version` or as path below the
+    /// local repository, and for whom.
     loaded: BTreeMap<String, BTreeSet<String>>,
     /// Lines of errors.
     errors: Vec<String>,
@@ -108,7 +109,7 @@ struct Told {
 /// Errors that are passed on.
 const ERRORS: usize = 20;
 
-fn told(log: &str) -> Told {
+fn told(log: &str, local: &Path) -> Told {
     let mut told = Told::default();
     let mut realm = None;
     for line in log.lines() {
@@ -123,8 +124,16 @@ fn told(log: &str) -> Told {
         };
         if let Some(name) = text.strip_prefix("Populating class realm ") {
             realm = asker(name);
-        } else if let (Some(name), Some(asker)) = (text.strip_prefix("  Included: "), &realm) {
-            let entry = told.loaded.entry(name.trim().to_owned());
+            continue;
+        }
+        // Of an extension of Maven itself the file is told, of the others the name.
+        let name = text.strip_prefix("  Included: ").map(str::trim);
+        let name = name.or_else(|| {
+            let path = Path::new(text.strip_prefix("  Included ")?.trim());
+            path.strip_prefix(local).ok()?.to_str()
+        });
+        if let (Some(name), Some(asker)) = (name, &realm) {
+            let entry = told.loaded.entry(name.to_owned());
             entry.or_default().insert(asker.clone());
         }
     }
@@ -147,6 +156,9 @@ fn asker(realm: &str) -> Option<String> {
 
 /// The path of an artifact below a repository. Of a snapshot the name has the version with its time.
 fn paths(name: &str) -> Vec<String> {
+    if name.contains('/') {
+        return vec![name.to_owned()];
+    }
     let parts: Vec<&str> = name.split(':').collect();
     let (group, artifact, extension, classifier, version) = match parts.as_slice() {
         [group, artifact, extension, version] => (group, artifact, extension, None, version),
@@ -201,7 +213,7 @@ pub(super) fn text(
 ) -> Result<String, std::io::Error> {
     let log = read::file(log, LIMIT).map_err(std::io::Error::other)?;
     let log = log.unwrap_or_default();
-    let told = told(&String::from_utf8_lossy(&log));
+    let told = told(&String::from_utf8_lossy(&log), local);
     let digests = digests(local, events);
     let mut approvals = String::new();
     let (mut wanted, mut answered) = (0_usize, 0_usize);
@@ -293,9 +305,11 @@ mod tests {
         let log = "[DEBUG] Populating class realm plugin>g:a:1\n[DEBUG]   Included: g:a:jar:1\n\
                    [DEBUG]   Included: g:b:jar:x:2\n[DEBUG] Populating class realm maven.ext\n\
                    [DEBUG]   Included: /path.jar\n[DEBUG] Populating class realm coreExtension>g:e:1\n\
-                   [DEBUG]   Included: g:b:jar:x:2\n[ERROR] broken\n[ERROR] \n[INFO] x\n";
-        let told = told(log);
-        assert_eq!(told.loaded.len(), 2);
+                   [DEBUG]   Included: g:b:jar:x:2\n[DEBUG]   Included /r/g/e/1/e-1.jar\n\
+                   [DEBUG]   Included /other/x.jar\n[ERROR] broken\n[ERROR] \n[INFO] x\n";
+        let told = told(log, Path::new("/r"));
+        assert_eq!(told.loaded.len(), 3, "{told:?}");
+        assert_eq!(paths("g/e/1/e-1.jar"), ["g/e/1/e-1.jar"]);
         assert_eq!(told.loaded["g:b:jar:x:2"].len(), 2);
         assert!(told.loaded["g:a:jar:1"].contains("plugin g:a:1"));
         assert_eq!(told.errors, ["broken"]);
