@@ -287,6 +287,12 @@ pub trait Manager: std::fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// Puts in order what the manager left and could not make as it should be, because it saw less than
+    /// there is. Called after a run that succeeded, when nothing of it is left.
+    fn deliver(&self, _prepared: &Prepared, _events: &[Event]) -> Vec<Event> {
+        Vec::new()
+    }
+
     /// Whether a file of such a place was fetched from a repository, so that it can be fetched again.
     fn came_from_repository(&self, _path: &Path) -> bool {
         false

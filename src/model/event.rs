@@ -257,6 +257,13 @@ pub enum Event {
         /// How many.
         files: u64,
     },
+    /// A file that the manager made of a view was replaced by the artifact itself, after the run.
+    DeliveredWhole {
+        /// The file.
+        path: String,
+        /// SHA-256 of the artifact.
+        sha256: Digest,
+    },
     /// Install-time code that was not run.
     ScriptSuppressed {
         /// Package name, or the project's for its own scripts.

@@ -216,6 +216,7 @@ impl<'a> Index<'a> {
             | Event::ArtifactsKept { .. }
             | Event::Compared { .. }
             | Event::KeptCompared { .. }
+            | Event::DeliveredWhole { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
         }

@@ -333,6 +333,12 @@ impl Run {
                 Err(finding) => recorded.push(Event::Found(finding)),
             }
         }
+        if let Some(prepared) = &ended.prepared
+            && ended.status == Some(ManagerStatus::Exited(0))
+        {
+            let delivered = self.options.manager.deliver(prepared, recorded.events());
+            delivered.into_iter().for_each(|event| recorded.push(event));
+        }
         if let Some(installed) = ended.installed.take() {
             recorded.push(Event::Inspected {
                 direct: installed.direct,

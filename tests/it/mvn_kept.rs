@@ -71,3 +71,27 @@ fn what_bare_maven_fetched_is_fetched_again_by_a_repair_only() {
     assert!(registry.maven_seen().len() > before);
     maven.v4run(&["dependency:resolve", "-o"]).run().succeeds();
 }
+
+#[test]
+fn what_is_copied_is_whole_when_the_run_is_over() {
+    let registry = Registry::start();
+    publish(&registry, "it.part:code:1.0", "", &Jar::library());
+    let needed = dependency("it.part:code:1.0", "");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    let goal = ["dependency:copy-dependencies", "-Dmdep.stripVersion=true"];
+    let run = maven.v4run(&goal).run();
+    run.succeeds();
+    let copy = maven.project.path("target/dependency/code.jar");
+    assert_eq!(fs::read(&copy).unwrap(), Jar::library().build());
+    // Maven itself had it without code.
+    let record = run.record();
+    let view = record.event("handed-out", |event| {
+        event["path"].as_str().unwrap().ends_with("code-1.0.jar")
+    });
+    assert!(view["trusted"].is_null(), "{view}");
+    record.event("delivered-whole", |event| {
+        event["path"] == text(&copy).as_str()
+    });
+    let run = maven.v4run(&["dependency:unpack-dependencies"]).run();
+    run.refuses(126, "command-runs-code", "4.18");
+}

@@ -35,6 +35,9 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-surefire-plugin",
 ];
 
+/// Goals that copy jars into the output directories; what they copy is made whole after the run.
+const COPIES: &[&str] = &["dependency:copy", "dependency:copy-dependencies"];
+
 /// Phases before the tests.
 const BUILD: &[&str] = &[
     "pre-clean",
@@ -165,7 +168,11 @@ fn one(
     properties: &BTreeMap<String, String>,
     profile: &Profile,
 ) -> Result<Kind, Finding> {
-    let known = canonical(text).and_then(|name| profile.command(&name));
+    let name = canonical(text);
+    if name.as_deref().is_some_and(|name| COPIES.contains(&name)) {
+        return Ok(Kind::Build);
+    }
+    let known = name.and_then(|name| profile.command(&name));
     if known.is_some_and(|command| command.does == Does::Install || command.does == Does::Read) {
         return Ok(Kind::Resolve);
     }

@@ -40,6 +40,7 @@ mod security;
 mod settings;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]
 mod view;
+mod whole;
 mod words;
 mod xml;
 
@@ -85,6 +86,10 @@ impl Manager for Mvn {
 
     fn kept(&self, notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<KeptFile> {
         inspect::kept(notes, events)
+    }
+
+    fn deliver(&self, prepared: &Prepared, events: &[Event]) -> Vec<Event> {
+        whole::deliver(prepared, events)
     }
 
     fn came_from_repository(&self, path: &Path) -> bool {
