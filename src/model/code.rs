@@ -193,6 +193,12 @@ codes! {
     ProjectQuarantined, "project-quarantined", Failure, None,
         "The repository has put the project into quarantine and offers none of its files.",
         "Do not install it: the repository suspects it to be harmful.";
+    FileRepaired, "file-repaired", Note, None,
+        "A kept file was not what was verified and was moved away before the start, because `--repair` says so.",
+        "Compare it with what was fetched in its place; remove it when it is not needed.";
+    Rehearsed, "rehearsed", Note, None,
+        "The run only found out what would be loaded as code, for `v4run trust`; nothing downloaded ran.",
+        "Review what it printed, fill in owner and reason, and add it to the policy.";
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";

@@ -122,6 +122,12 @@ pub struct Trust {
     pub declarations: bool,
     /// Where not empty: the only artifacts that may work on such views, by name.
     pub workers: Vec<String>,
+    /// The artifacts that the command itself names: without their code it makes no sense.
+    #[serde(default)]
+    pub wanted: Vec<String>,
+    /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
+    #[serde(default)]
+    pub rehearsal: bool,
 }
 
 /// How the supervisor judges files.

@@ -269,6 +269,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// Addresses of the same repository that a manager will probably ask for after this artifact.
+    fn leads(&self, _base: &Url, _url: &Url, _body: &[u8]) -> Vec<Url> {
+        Vec::new()
+    }
+
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None

@@ -34,7 +34,7 @@ pub(super) struct Ahead {
     asked: Mutex<HashSet<String>>,
     fitting: Vec<GlobMatcher>,
     pages: Slots<Page>,
-    artifacts: Slots<(Content, Digests)>,
+    pub(super) artifacts: Slots<(Content, Digests)>,
     lead: Arc<Semaphore>,
 }
 
@@ -153,7 +153,7 @@ impl Pipeline {
 /// Things by address, each of them once. A thing holds room for what is fetched ahead as long as
 /// nobody took it.
 #[derive(Debug)]
-struct Slots<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
+pub(super) struct Slots<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
 
 type Slot<T> = OnceCell<Mutex<Option<(T, Arc<OwnedSemaphorePermit>)>>>;
 
@@ -165,7 +165,7 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     /// Fills the slot of that address, unless it is there.
-    async fn fill(
+    pub(super) async fn fill(
         &self,
         url: &Url,
         room: &Arc<OwnedSemaphorePermit>,
@@ -187,7 +187,7 @@ impl<T> Slots<T> {
     }
 
     /// Takes what is there, or will be in a moment.
-    async fn take(&self, url: &Url) -> Option<T> {
+    pub(super) async fn take(&self, url: &Url) -> Option<T> {
         let slot = lock(&self.0).remove(url.as_str())?;
         let filled = slot.get_or_init(|| async { Mutex::new(None) }).await;
         lock(filled).take().map(|(thing, _room)| thing)

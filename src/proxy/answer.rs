@@ -111,6 +111,11 @@ impl Answer {
         )
     }
 
+    /// What is given out, unless the answer is a failure.
+    pub(super) fn given(&self) -> Option<&Content> {
+        Some(&self.content).filter(|_| self.status == StatusCode::OK)
+    }
+
     /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

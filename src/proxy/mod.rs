@@ -22,6 +22,7 @@ mod events;
 mod expect;
 mod gzip;
 mod index;
+mod leads;
 mod limits;
 mod merge;
 mod pipeline;
@@ -54,6 +55,7 @@ use self::beside::GivenOut;
 use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
+use self::leads::Leads;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -236,6 +238,7 @@ fn set_up(
         given_out: GivenOut::default(),
         under_way: Merge::default(),
         ahead,
+        leads: Leads::default(),
         belonging: Belonging::new(network.pins),
         inspector: Inspector::new(protocol, network.layout, network.refused),
         vouching,

@@ -60,6 +60,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         policy: request.policy,
         private: request.private,
         proxy_port: request.proxy_port,
+        rehearsal: request.rehearsal,
         token: request.token.clone(),
     };
     let checked = check::check(&inner, &target, version)?;

@@ -99,6 +99,7 @@ pub fn prepare(options: Options) -> Result<Plan, Vec<Finding>> {
             policy: &policy,
             private: &dirs.private,
             proxy_port: 0,
+            rehearsal: false,
             token: Secret::new(Uuid::new_v4().simple().to_string()),
         })
         .map_err(|refusal| refusal.findings)?;
