@@ -184,6 +184,9 @@ codes! {
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";
+    ExceptionUsed, "exception-used", Note, None,
+        "A control is not met, and the policy names somebody who answers for that.",
+        "Close the gap before the exception ends; `v4run assess` shows what is under it.";
     LevelNotReached, "level-not-reached", Error, None,
         "The requested SCVS level is not supported by the evidence.",
         "`v4run assess` lists the controls that block it.";

@@ -334,6 +334,11 @@ impl Run {
             recorded.push(Event::Found(finding));
         }
         let assessment = assess::assess(recorded.events());
+        for waived in assessment.waived() {
+            let subject = format!("control {}", waived.control);
+            let finding = Finding::new(Code::ExceptionUsed, subject, &waived.detail);
+            recorded.push(Event::Found(finding));
+        }
         // Whoever asks for more decides.
         if let Some(level) = self.options.level.max(ended.level) {
             let reached = assessment

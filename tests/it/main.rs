@@ -9,6 +9,7 @@
 )]
 
 mod artifacts;
+mod assurance;
 mod attack;
 mod bad_input;
 mod bom;
