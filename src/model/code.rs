@@ -172,6 +172,21 @@ codes! {
     StartupCode, "startup-code", Note, None,
         "A package brings a file that runs code whenever the interpreter starts.",
         "Review it: nothing that v4run starts runs it, everything else in that environment does.";
+    VersionDeprecated, "version-deprecated", Note, None,
+        "The publisher of a version that was used advises against it.",
+        "Choose another version; the message has the publisher's reason.";
+    VersionYanked, "version-yanked", Note, None,
+        "The publisher of a file that was used withdrew it.",
+        "Choose another version; the message has the publisher's reason.";
+    SecurityPlaceholder, "security-placeholder", Note, None,
+        "A version stands in the place of a package that the registry removed for its harm.",
+        "Remove the dependency, and look at what was installed of it before.";
+    ReleaseWithheld, "release-withheld", Note, None,
+        "Versions were left out of an index because they are younger than the policy's minimum age.",
+        "Nothing to do; an older version is chosen.";
+    ReleaseTooNew, "release-too-new", Failure, None,
+        "A version is younger than the policy's minimum age, or nobody states its age.",
+        "Wait, choose an older version, or name the package under `exceptions` in the policy.";
     LinkWithheld, "link-withheld", Note, None,
         "Some files of a package were left out of its index, because nothing names their digest.",
         "Ask the repository's operator to state SHA-256 for every file.";

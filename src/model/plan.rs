@@ -255,6 +255,15 @@ pub struct Layout {
     pub programs: Vec<String>,
 }
 
+/// How long a version must have been published before it may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseAge {
+    /// Least age in seconds.
+    pub seconds: u64,
+    /// Packages that may be younger: name, and who answers for that.
+    pub exempt: BTreeMap<String, String>,
+}
+
 /// What the proxy may do in this run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
@@ -275,6 +284,9 @@ pub struct Network {
     /// Which names belong to which repository.
     #[serde(default)]
     pub pins: Vec<Pin>,
+    /// Least age of what may be used; set by the session from the policy.
+    #[serde(default)]
+    pub release_age: Option<ReleaseAge>,
     /// Where the files of artifacts go.
     #[serde(default)]
     pub layout: Layout,

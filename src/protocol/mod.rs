@@ -19,6 +19,7 @@ use crate::model::Expected;
 use crate::model::Finding;
 
 mod inspector;
+mod lifecycle;
 pub mod maven;
 pub mod npm;
 mod placing;
@@ -26,6 +27,7 @@ mod probing;
 pub mod pypi;
 
 pub use inspector::Inspector;
+pub use lifecycle::{Lifecycle, Remark, Thinned};
 pub use probing::{Probes, Query};
 
 /// What a request asks for, decided before anything is sent.
@@ -102,6 +104,8 @@ pub struct Index {
     pub tracks: Vec<Url>,
     /// Addresses that the package's owner says are the same package.
     pub alternates: Vec<Url>,
+    /// What it says against versions.
+    pub remarks: Vec<Remark>,
 }
 
 /// An index document that v4run wrote.
@@ -266,6 +270,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None
+    }
+
+    /// What it has for times and withdrawals of versions.
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::Undated
     }
 
     /// What it has for a read-only look at a repository.

@@ -22,6 +22,7 @@ mod events;
 mod expect;
 mod gzip;
 mod index;
+mod lifecycle;
 mod limits;
 mod merge;
 mod pipeline;
@@ -52,6 +53,7 @@ use self::beside::GivenOut;
 use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
+use self::lifecycle::Lives;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -225,6 +227,7 @@ fn set_up(
         under_way: Merge::default(),
         ahead,
         belonging: Belonging::new(network.pins),
+        lives: Lives::new(network.release_age),
         inspector: Inspector::new(protocol, network.layout),
     };
     Ok(Arc::new(Tunnels::new(

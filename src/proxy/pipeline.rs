@@ -23,6 +23,7 @@ use super::events::Events;
 use super::expect::{Expectations, Named};
 use super::gzip::{self, GzipError};
 use super::index::Belonging;
+use super::lifecycle::Lives;
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
@@ -55,6 +56,7 @@ pub(super) struct Pipeline {
     pub(super) under_way: Merge<Result<Answer, Finding>>,
     pub(super) ahead: Ahead,
     pub(super) belonging: Belonging,
+    pub(super) lives: Lives,
     pub(super) inspector: Inspector,
 }
 

@@ -10,12 +10,25 @@ use std::time::SystemTime;
 
 use super::kept;
 use crate::model::redact_url;
-use crate::model::{Code, Event, Fact, Finding, KnownRepository, Network, Repository, Voucher};
+use crate::model::{
+    Code, Event, Fact, Finding, KnownRepository, Network, ReleaseAge, Repository, Voucher,
+};
 use crate::profile::{Policy, facts};
 
 /// The exceptions of the policy.
 pub(super) fn exceptions(policy: &Policy) -> impl Iterator<Item = Event> {
     policy.exceptions.iter().cloned().map(Event::Excepted)
+}
+
+/// The minimum age of versions, for the proxy.
+pub(super) fn release_age(policy: &Policy) -> Option<ReleaseAge> {
+    let exempt = policy.age_exemptions.iter();
+    Some(ReleaseAge {
+        seconds: policy.minimum_release_age?.as_secs(),
+        exempt: exempt
+            .map(|one| (one.package.clone(), one.why.clone()))
+            .collect(),
+    })
 }
 
 /// Every repository of the plan with what is stated about it, and what probes of it saw. `state` is
@@ -97,6 +110,7 @@ mod tests {
             expected: Vec::new(),
             closed: false,
             pins: Vec::new(),
+            release_age: None,
             layout: crate::model::Layout::default(),
             audit: false,
             upstream_proxy: None,

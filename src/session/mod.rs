@@ -255,6 +255,7 @@ impl Run {
         )?
         .into_iter()
         .for_each(|event| recorder.send(event));
+        prepared.network.release_age = assurance::release_age(&policy);
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         ended.project = prepared.project.clone();

@@ -48,6 +48,7 @@ mod process;
 mod project;
 mod python;
 mod registry;
+mod release_age;
 mod run;
 mod scripts;
 mod sentinel;

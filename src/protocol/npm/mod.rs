@@ -7,6 +7,7 @@
 //! CouchDB-style registry API as the npm client uses it: package metadata and abbreviated
 //! metadata, dist-tags, advisories, signing keys and attestations.
 
+mod lifecycle;
 mod packument;
 mod path;
 mod probing;
@@ -14,7 +15,7 @@ mod probing;
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Probes, Protocol, ProtocolError};
+use super::{Class, Document, Index, Lifecycle, Probes, Protocol, ProtocolError};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -59,8 +60,13 @@ impl Protocol for Npm {
     fn index(&self, document: &Document<'_>) -> Result<Index, ProtocolError> {
         Ok(Index {
             expected: packument::expectations(document.url, document.body)?,
+            remarks: lifecycle::remarks(document.body),
             ..Index::default()
         })
+    }
+
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::NpmLifecycle
     }
 
     fn probes(&self) -> &'static dyn Probes {

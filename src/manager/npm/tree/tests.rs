@@ -62,6 +62,7 @@ impl Tree {
                 extra_anchors: Vec::new(),
                 expected: Vec::new(),
                 pins: Vec::new(),
+                release_age: None,
                 layout: Layout::default(),
                 closed: false,
                 audit: false,
