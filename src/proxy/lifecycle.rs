@@ -230,9 +230,10 @@ impl Pipeline {
                 "" => "without a reason".to_owned(),
                 reason => format!("with the reason: {reason}"),
             };
-            let what = match remark.code {
-                Code::VersionYanked => "withdrew it",
-                _ => "advises against it",
+            let what = if remark.code == Code::VersionYanked {
+                "withdrew it"
+            } else {
+                "advises against it"
             };
             let message = format!("its publisher {what}, {reason}");
             self.events

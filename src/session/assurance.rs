@@ -91,33 +91,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::Secret;
 
     fn network(private: bool) -> Network {
         let base: url::Url = "https://r.invalid/npm/".parse().unwrap();
-        Network {
-            protocol: "npm".into(),
-            token: Secret::new("t".into()),
-            repositories: vec![Repository {
-                id: "registry".into(),
-                origin: base.clone(),
-                base,
-                configured_in: "here".into(),
-                may_be_private: private,
-                credential: None,
-            }],
-            extra_anchors: Vec::new(),
-            expected: Vec::new(),
-            closed: false,
-            pins: Vec::new(),
-            release_age: None,
-            layout: crate::model::Layout::default(),
-            audit: false,
-            upstream_proxy: None,
-            no_proxy: String::new(),
-            store: "/s".into(),
-            run: "r".into(),
-        }
+        crate::record::fixture::network(Repository {
+            id: "registry".into(),
+            origin: base.clone(),
+            base,
+            configured_in: "here".into(),
+            may_be_private: private,
+            credential: None,
+        })
     }
 
     fn facts_of(private: bool, text: &str) -> BTreeMap<u8, (bool, Voucher)> {

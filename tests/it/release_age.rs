@@ -161,5 +161,6 @@ fn pip_chooses_by_age_and_tells_what_was_withdrawn() {
     assert!(!has("1.2"));
     install("leaf==1.0")
         .succeeds()
-        .says("broken on arm").says("version-yanked");
+        .says("broken on arm")
+        .says("version-yanked");
 }
