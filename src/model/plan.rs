@@ -302,6 +302,26 @@ pub struct Network {
     pub run: String,
 }
 
+#[cfg(test)]
+impl Network {
+    /// A plan for npm with one repository and nothing else.
+    pub(crate) fn of(repository: &Repository) -> Self {
+        serde_json::from_value(serde_json::json!({
+            "protocol": "npm",
+            "token": "token",
+            "repositories": [repository],
+            "extra_anchors": [],
+            "expected": [],
+            "audit": false,
+            "upstream_proxy": null,
+            "no_proxy": "",
+            "store": OsString::from("/store"),
+            "run": "run",
+        }))
+        .unwrap()
+    }
+}
+
 /// What the proxy tells the session; one JSON line each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

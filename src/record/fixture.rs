@@ -10,8 +10,8 @@ use crate::diag::ManagerStatus;
 use crate::manager::Project;
 use crate::model::{
     Algorithm, Anchor, AnchorClass, Assessment, ControlId, Decision, Digest, Event, Fact,
-    InstalledPackage, Integrity, KnownRepository, Network, Outcome as ProbeOutcome, Probed,
-    Released, Repository, Script, Source, TlsPeer, Tool, Voucher,
+    InstalledPackage, Integrity, KnownRepository, Outcome as ProbeOutcome, Probed, Released,
+    Script, Source, TlsPeer, Tool, Voucher,
 };
 
 /// A digest of one repeated byte.
@@ -72,23 +72,6 @@ pub(crate) fn connected(class: AnchorClass) -> Event {
             not_after: "2031-01-01T00:00:00Z".into(),
         },
     }
-}
-
-/// A plan for npm with one repository and nothing else.
-pub(crate) fn network(repository: Repository) -> Network {
-    serde_json::from_value(serde_json::json!({
-        "protocol": "npm",
-        "token": "token",
-        "repositories": [repository],
-        "extra_anchors": [],
-        "expected": [],
-        "audit": false,
-        "upstream_proxy": null,
-        "no_proxy": "",
-        "store": std::ffi::OsString::from("/store"),
-        "run": "run",
-    }))
-    .unwrap()
 }
 
 /// A statement that counts at the time of [`known`].

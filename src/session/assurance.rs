@@ -94,7 +94,7 @@ mod tests {
 
     fn network(private: bool) -> Network {
         let base: url::Url = "https://r.invalid/npm/".parse().unwrap();
-        crate::record::fixture::network(Repository {
+        Network::of(&Repository {
             id: "registry".into(),
             origin: base.clone(),
             base,

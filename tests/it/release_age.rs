@@ -142,7 +142,7 @@ fn pip_chooses_by_age_and_tells_what_was_withdrawn() {
     let policy = python.environment().parent().unwrap().join("age.toml");
     fs::write(&policy, WEEK).unwrap();
     let install = |spec: &str| {
-        python.renew();
+        python.clear();
         python
             .v4run(&["install", spec])
             .env("V4RUN_POLICY", &policy)

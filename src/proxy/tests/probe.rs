@@ -6,9 +6,8 @@ use std::thread;
 
 use url::Url;
 
-use crate::model::{Credential, Repository, Secret};
+use crate::model::{Credential, Network, Repository, Secret};
 use crate::proxy::{Inquiry, ProbeAnswer, Question};
-use crate::record::fixture::network;
 
 fn inquiry(private: bool) -> Inquiry {
     let base = Url::parse("https://127.0.0.1:9/npm/").unwrap();
@@ -20,7 +19,7 @@ fn inquiry(private: bool) -> Inquiry {
         may_be_private: private,
         credential: Some(Credential::Bearer(Secret::new("secret".into()))),
     };
-    Inquiry::new(&network(repository)).unwrap()
+    Inquiry::new(&Network::of(&repository)).unwrap()
 }
 
 /// Asks a server of one answer without TLS; gives what it got, too.
@@ -104,7 +103,7 @@ fn trouble_with_tls_is_no_answer() {
         may_be_private: true,
         credential: None,
     };
-    let inquiry = Inquiry::new(&network(repository)).unwrap();
+    let inquiry = Inquiry::new(&Network::of(&repository)).unwrap();
     let answer = inquiry.ask(&Question {
         url: base,
         body: None,
