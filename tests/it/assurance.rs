@@ -146,6 +146,15 @@ fn the_effective_policy_is_shown_with_its_places() {
             run.told()
         );
     }
+    let run = project.v4run_plain(&["profile", "show", "npm"]).run();
+    for line in [
+        "name = \"npm\"",
+        "[[facts]]",
+        "control = \"4.12\"",
+        "expires = \"",
+    ] {
+        assert!(run.succeeds().stdout.contains(line), "{line}");
+    }
     let named = project.outside("other.toml");
     fs::write(&named, "level = 'L3'\n").unwrap();
     let arguments = ["--policy", &named.to_string_lossy(), "profile", "show"];
