@@ -184,6 +184,21 @@ codes! {
     TrustDowngraded, "trust-downgraded", Note, None,
         "A version was published with less assurance than an earlier one of the same package.",
         "Ask the publisher whether that version is theirs; a fix of an old line may explain it.";
+    VersionDeprecated, "version-deprecated", Note, None,
+        "The publisher of a version that was used advises against it.",
+        "Choose another version; the message has the publisher's reason.";
+    VersionYanked, "version-yanked", Note, None,
+        "The publisher of a file that was used withdrew it.",
+        "Choose another version; the message has the publisher's reason.";
+    SecurityPlaceholder, "security-placeholder", Note, None,
+        "A version stands in the place of a package that the registry removed for its harm.",
+        "Remove the dependency, and look at what was installed of it before.";
+    ReleaseWithheld, "release-withheld", Note, None,
+        "Versions were left out of an index because they are younger than the policy's minimum age.",
+        "Nothing to do; an older version is chosen.";
+    ReleaseTooNew, "release-too-new", Failure, None,
+        "A version is younger than the policy's minimum age, or nobody states its age.",
+        "Wait, choose an older version, or name the package under `exceptions` in the policy.";
     LinkWithheld, "link-withheld", Note, None,
         "Some files of a package were left out of its index, because nothing names their digest.",
         "Ask the repository's operator to state SHA-256 for every file.";
@@ -202,6 +217,9 @@ codes! {
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";
+    ExceptionUsed, "exception-used", Note, None,
+        "A control is not met, and the policy names somebody who answers for that.",
+        "Close the gap before the exception ends; `v4run assess` shows what is under it.";
     LevelNotReached, "level-not-reached", Error, None,
         "The requested SCVS level is not supported by the evidence.",
         "`v4run assess` lists the controls that block it.";

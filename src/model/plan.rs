@@ -273,6 +273,15 @@ pub struct Layout {
     pub room: Option<u64>,
 }
 
+/// How long a version must have been published before it may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseAge {
+    /// Least age in seconds.
+    pub seconds: u64,
+    /// Packages that may be younger: name, and who answers for that.
+    pub exempt: BTreeMap<String, String>,
+}
+
 /// What the proxy may do in this run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
@@ -296,6 +305,9 @@ pub struct Network {
     /// Which names belong to which repository.
     #[serde(default)]
     pub pins: Vec<Pin>,
+    /// Least age of what may be used; set by the session from the policy.
+    #[serde(default)]
+    pub release_age: Option<ReleaseAge>,
     /// Where the files of artifacts go.
     #[serde(default)]
     pub layout: Layout,
@@ -312,6 +324,26 @@ pub struct Network {
     pub store: OsString,
     /// Identity of the run, written into first-seen entries.
     pub run: String,
+}
+
+#[cfg(test)]
+impl Network {
+    /// A plan for npm with one repository and nothing else.
+    pub(crate) fn of(repository: &Repository) -> Self {
+        serde_json::from_value(serde_json::json!({
+            "protocol": "npm",
+            "token": "token",
+            "repositories": [repository],
+            "extra_anchors": [],
+            "expected": [],
+            "audit": false,
+            "upstream_proxy": null,
+            "no_proxy": "",
+            "store": OsString::from("/store"),
+            "run": "run",
+        }))
+        .unwrap()
+    }
 }
 
 /// What the proxy tells the session; one JSON line each.

@@ -23,6 +23,7 @@ mod expect;
 mod gzip;
 mod index;
 mod leads;
+mod lifecycle;
 mod limits;
 mod merge;
 mod pipeline;
@@ -56,6 +57,7 @@ use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
 use self::leads::Leads;
+use self::lifecycle::Lives;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -240,6 +242,7 @@ fn set_up(
         ahead,
         leads: Leads::default(),
         belonging: Belonging::new(network.pins),
+        lives: Lives::new(network.release_age),
         inspector: Inspector::new(protocol, network.layout, network.refused),
         vouching,
     };

@@ -24,6 +24,7 @@ use super::expect::{Expectations, Named};
 use super::gzip::{self, GzipError};
 use super::index::Belonging;
 use super::leads::Leads;
+use super::lifecycle::Lives;
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
@@ -58,6 +59,7 @@ pub(super) struct Pipeline {
     pub(super) ahead: Ahead,
     pub(super) leads: Leads,
     pub(super) belonging: Belonging,
+    pub(super) lives: Lives,
     pub(super) inspector: Inspector,
     pub(super) vouching: Vouching,
 }

@@ -152,7 +152,7 @@ mod tests {
             "pin @team/* to https://m.invalid/npm/",
             "fact 4.3 holds for https://m.invalid/npm/, until 2027-03-30: sso (audit)",
             "exception 4.12 by o until 2999-01-01: r",
-            "v4run.toml:16",
+            "v4run.toml:18",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }

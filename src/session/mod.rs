@@ -282,6 +282,7 @@ impl Run {
         )?
         .into_iter()
         .for_each(|event| recorder.send(event));
+        prepared.network.release_age = assurance::release_age(&policy);
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         let network = &mut prepared.network;
@@ -407,6 +408,11 @@ impl Run {
             recorded.push(Event::Found(finding));
         }
         let assessment = assess::assess(recorded.events());
+        for waived in assessment.waived() {
+            let subject = format!("control {}", waived.control);
+            let finding = Finding::new(Code::ExceptionUsed, subject, &waived.detail);
+            recorded.push(Event::Found(finding));
+        }
         // Whoever asks for more decides.
         if let Some(level) = self.options.level.max(ended.level) {
             let reached = assessment

@@ -9,6 +9,7 @@
 )]
 
 mod artifacts;
+mod assurance;
 mod attack;
 mod attest;
 mod bad_input;
@@ -50,6 +51,7 @@ mod process;
 mod project;
 mod python;
 mod registry;
+mod release_age;
 mod run;
 mod scripts;
 mod sentinel;

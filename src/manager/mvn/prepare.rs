@@ -350,6 +350,7 @@ impl<'a> Plan<'a> {
             protocol: self.found.profile.protocol.clone(),
             token: request.token.clone(),
             pins: places::pins(request.policy, &self.repositories),
+            release_age: None,
             repositories: self.repositories.clone(),
             extra_anchors: Vec::new(),
             expected: self.anchors.expected.clone(),

@@ -13,6 +13,7 @@ mod file;
 mod html;
 mod json;
 mod judge;
+mod lifecycle;
 mod page;
 mod path;
 mod probing;
@@ -28,7 +29,8 @@ use http::Method;
 use url::Url;
 
 use super::{
-    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt, Signs,
+    Artifact, Class, Document, Index, Inspection, Lifecycle, Probes, Protocol, ProtocolError,
+    ReadAt, Signs,
 };
 use crate::model::Finding;
 
@@ -100,6 +102,10 @@ impl Protocol for Pypi {
     fn credentials_cover_host(&self) -> bool {
         // An index and its files are siblings on most servers, and pip has one login a host.
         true
+    }
+
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::PypiLifecycle
     }
 
     fn probes(&self) -> &'static dyn Probes {
