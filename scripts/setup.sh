@@ -19,6 +19,8 @@ maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-p
 case $want in
 test)
   need setpriv util-linux
+  # The report page is looked at in a browser.
+  command -v chromium >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell
   need javac default-jdk-headless
   for package in "${maven[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || packages+=("$package")

@@ -112,6 +112,9 @@ codes! {
     OverwriteRefused, "overwrite-refused", Violation, control(18),
         "An artifact would write over files of another package, of the manager or of the environment.",
         "Find out which of the two packages is meant; remove the other one first.";
+    StaticLook, "static-look", Violation, control(17),
+        "A static look into an artifact saw what the policy refuses, or could not see all of it.",
+        "Read `findings.sarif` in the record; leave the version out, or set `look = \"complete\"`.";
     NameAmbiguous, "name-ambiguous", Violation, control(1),
         "More than one of the run's repositories has a package of that name.",
         "Pin the name to one repository in the policy.";

@@ -39,6 +39,8 @@ pub struct Policy {
     pub approvals: Vec<Approval>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
+    /// How artifacts are looked into.
+    pub look: Option<crate::model::LookMode>,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }

@@ -19,7 +19,7 @@ use url::Url;
 use super::approval;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::{AllowedRepository, NamePin, NamedArtifact, Policy};
-use crate::model::{Algorithm, Code, Digest, Finding, Integrity};
+use crate::model::{Algorithm, Code, Digest, Finding, Integrity, LookMode};
 
 /// Name of the project's policy file.
 const PROJECT_FILE: &str = "v4run.toml";
@@ -109,6 +109,29 @@ impl Policy {
                 }
             };
             self.level = self.level.max(Some(number));
+        }
+        if let Some(look) = &raw.look {
+            let mode = match look.get_ref().as_str() {
+                "off" => LookMode::Off,
+                "spare-time" => LookMode::SpareTime,
+                "complete" => LookMode::Complete,
+                "refuse" => LookMode::Refuse,
+                other => {
+                    let message = format!(
+                        "`look` is \"off\", \"spare-time\", \"complete\" or \"refuse\", not: {other}"
+                    );
+                    return Err(file.invalid(Some(file.line(look)), &message));
+                }
+            };
+            // Whoever asks for more decides, except where only the caller is asked.
+            let asked = match author {
+                Author::Project => self.look.unwrap_or_default().max(mode),
+                Author::System | Author::Caller if locked => {
+                    self.look.unwrap_or_default().max(mode)
+                }
+                Author::System | Author::Caller => mode,
+            };
+            self.look = Some(asked);
         }
         if let Some(store) = &raw.store {
             file.may_place(author, locked, store, "store")?;

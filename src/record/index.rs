@@ -214,6 +214,7 @@ impl<'a> Index<'a> {
             } => self.hand_out(path, sha256, trusted.as_deref()),
             Event::Examined(_)
             | Event::ArtifactsKept { .. }
+            | Event::LookedInto { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
         }

@@ -24,6 +24,7 @@ pub mod children;
 mod confined;
 pub mod doctor;
 mod identity;
+mod look;
 mod places;
 mod prepare;
 mod query;
@@ -33,6 +34,7 @@ mod signals;
 mod signing;
 
 use identity::Needs;
+use look::{Feed, Look};
 use places::{Environment, RunDirs};
 use signing::Signing;
 
@@ -113,9 +115,12 @@ fn say(text: &str) {
 const PRINTED: usize = 20;
 
 /// Prints what deserves a line while it happens, each once.
-fn live() -> record::Observer {
+fn live(feed: Feed) -> record::Observer {
     let mut printed = HashSet::new();
     Box::new(move |event| {
+        if let Event::Released(released) = event {
+            feed.ask(released);
+        }
         if let Event::Found(finding) = event
             && finding.code.severity() != Severity::Note
             && printed.len() < PRINTED
@@ -139,6 +144,8 @@ struct Ended {
     level: Option<Level>,
     /// Removed after the record is sealed.
     dirs: Option<RunDirs>,
+    /// What looks into artifacts beside the run.
+    look: Option<Look>,
 }
 
 impl Run {
@@ -149,7 +156,8 @@ impl Run {
             Some(record) => record.clone(),
             None => places::record(&self.environment, &self.id.simple().to_string())?,
         };
-        let recorder = Recorder::start(&place, live()).map_err(|e| e.finding())?;
+        let feed = Feed::default();
+        let recorder = Recorder::start(&place, live(feed.clone())).map_err(|e| e.finding())?;
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),
@@ -159,7 +167,7 @@ impl Run {
             user,
         });
         let mut ended = Ended::default();
-        if let Err(finding) = self.confined_part(&recorder, &place, &mut ended) {
+        if let Err(finding) = self.confined_part(&recorder, &place, feed, &mut ended) {
             recorder.send(Event::Found(finding));
         }
         self.seal(recorder, ended)
@@ -195,6 +203,7 @@ impl Run {
         &self,
         recorder: &Recorder,
         place: &Path,
+        feed: Feed,
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         let policy = self.policy()?;
@@ -214,6 +223,7 @@ impl Run {
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
         ended.dirs = Some(dirs);
+        ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed);
         let start = confined::Start::new(&store, &self.environment)?;
         let request = Request {
             word: &self.options.word,
@@ -324,6 +334,9 @@ impl Run {
                     recorded.push(Event::Found(finding));
                 }
             }
+        }
+        if let Some(look) = ended.look {
+            look.finish(&mut recorded);
         }
         for finding in assess::compare(&Index::new(recorded.events())) {
             recorded.push(Event::Found(finding));

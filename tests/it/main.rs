@@ -34,6 +34,7 @@ mod mvn_lock;
 mod mvn_resolve;
 mod network;
 mod npmrc;
+mod page;
 mod pip_archive;
 mod pip_code;
 mod pip_config;

@@ -92,7 +92,8 @@ mod tests {
         fn nothing_foreign_opens_or_closes_anything(foreign in any::<String>()) {
             let mut html = Html::default();
             let shown = html.text(&foreign).lines(&foreign).text.clone();
-            prop_assert!(!shown.contains(['<', '>', '"', '\'', '\u{202e}', '\u{0}']));
+            let active = shown.contains(['<', '>', '"', '\'', '\u{202e}', '\u{0}']);
+            prop_assert!(!active);
         }
     }
 }
