@@ -69,6 +69,13 @@ if [ "$want" = test ]; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
       'in-toto-attestation==0.9.*' 'securesystemslib[crypto]==1.*'
   fi
+  # The schema of SARIF, from a package of the format's own makers.
+  if [ ! -f "$tools/sarif-2.1.0.json" ]; then
+    scratch=$(mktemp -d)
+    (cd "$scratch" && npm pack --silent @microsoft/jest-sarif@1.0.0-beta.0 >/dev/null && tar -xzf ./*.tgz)
+    cp "$scratch/package/lib/schemas/sarif-2.1.0-rtm.5.json" "$tools/sarif-2.1.0.json"
+    rm -rf "$scratch"
+  fi
   # uv, of the version that its driver was written for.
   if ! "$tools/bin/uv" --version >/dev/null 2>&1; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: 'uv==0.13.*'

@@ -82,9 +82,9 @@ pub(super) fn look(arguments: &[OsString]) -> u8 {
         return failed("look", "the session is gone");
     }
     let rule = PathRule {
-        path: store.clone(),
+        path: Path::new(store).join("v1").into_os_string(),
         access: Access::Read,
-        why: "the store".to_owned(),
+        why: "the objects of the store".to_owned(),
     };
     if let Err(failure) = sandbox::helper::confine_offline(&[rule]) {
         return failed("look", failure);

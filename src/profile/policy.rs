@@ -347,6 +347,26 @@ mod tests {
     }
 
     #[test]
+    fn a_project_can_only_ask_for_a_closer_look() {
+        let look = |system, project| load(system, project).unwrap().look;
+        assert_eq!(look("", ""), None);
+        assert_eq!(look("", "look = 'off'"), Some(LookMode::SpareTime));
+        assert_eq!(look("look = 'off'", ""), Some(LookMode::Off));
+        let complete = Some(LookMode::Complete);
+        assert_eq!(look("look = 'complete'", "look = 'spare-time'"), complete);
+        assert_eq!(
+            look("look = 'complete'", "look = 'refuse'"),
+            Some(LookMode::Refuse)
+        );
+        let finding = load("", "\nlook = 'hard'\n").unwrap_err();
+        assert!(
+            finding.subject.ends_with("v4run.toml:2"),
+            "{}",
+            finding.subject
+        );
+    }
+
+    #[test]
     fn absent_files_are_no_policy_unless_named() {
         let directory = tempfile::tempdir().unwrap();
         let absent = directory.path().join("absent.toml");

@@ -157,9 +157,10 @@ fn file(index: &Index<'_>, package: &InstalledPackage, place: &Path) -> Result<F
         return Ok(Found::Silent);
     };
     let (sha256, sha512) = digests(place).map_err(|error| format!("cannot be read: {error}"))?;
-    let computed = match known.algorithm() {
-        Algorithm::Sha512 => sha512,
-        _ => sha256,
+    let computed = if known.algorithm() == Algorithm::Sha512 {
+        sha512
+    } else {
+        sha256
     };
     match computed == known.hex() {
         true => Ok(Found::File),

@@ -18,6 +18,7 @@ use super::children::{LOOK, SELF, children};
 use crate::examine::Question;
 use crate::model::{Code, Digest, Event, Finding, LookMode, Looked, Released, Weight};
 use crate::record::Recorded;
+use crate::store::Directory;
 
 /// Share of the run's time that the rest may take, in hundredths.
 const SHARE: u32 = 3;
@@ -91,6 +92,8 @@ impl Look {
         if mode == LookMode::Off || children().is_err() {
             return None;
         }
+        // What it may read has to be there before it is confined: the objects, not the runs' folders.
+        Directory::open(store).ok()?;
         let mut child = Command::new(SELF)
             .env_clear()
             .arg(LOOK)

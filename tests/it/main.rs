@@ -25,6 +25,7 @@ mod files;
 mod install_npm;
 mod layout;
 mod lock;
+mod look;
 mod maven;
 mod mvn_bad;
 mod mvn_build;
