@@ -97,8 +97,9 @@ fn told(files: usize, directories: usize, silent: usize) -> String {
 
 /// Directories that install paths start from.
 fn places(events: &[Event], bom: &Value) -> Vec<PathBuf> {
-    let project = bom["metadata"]["component"]["properties"].as_array();
+    let project = bom.pointer("/metadata/component/properties");
     let root = project
+        .and_then(Value::as_array)
         .into_iter()
         .flatten()
         .find(|property| property["name"] == "v4run:root")
