@@ -19,6 +19,8 @@ maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-p
 case $want in
 test)
   need setpriv util-linux
+  # The report page is looked at in a browser.
+  command -v chromium >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell
   need javac default-jdk-headless
   for package in "${maven[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || packages+=("$package")
@@ -70,6 +72,13 @@ if [ "$want" = test ]; then
   if ! "$tools/bin/python" -c 'import cryptography, in_toto_attestation, securesystemslib' 2>/dev/null; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
       'in-toto-attestation==0.9.*' 'securesystemslib[crypto]==1.*'
+  fi
+  # The schema of SARIF, from a package of the format's own makers.
+  if [ ! -f "$tools/sarif-2.1.0.json" ]; then
+    scratch=$(mktemp -d)
+    (cd "$scratch" && npm pack --silent @microsoft/jest-sarif@1.0.0-beta.0 >/dev/null && tar -xzf ./*.tgz)
+    cp "$scratch/package/lib/schemas/sarif-2.1.0-rtm.5.json" "$tools/sarif-2.1.0.json"
+    rm -rf "$scratch"
   fi
   # uv, of the version that its driver was written for.
   if ! "$tools/bin/uv" --version >/dev/null 2>&1; then

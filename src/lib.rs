@@ -9,6 +9,7 @@
 //! ```text
 //! session    plans, supervises, records; ancestor and subreaper of everything; plain threads
 //!  ├ proxy   the same binary, re-executed and confined; holds CA key and credentials; async
+//!  ├ look    the same binary, re-executed and confined to reading the store; looks into artifacts
 //!  └ manager the same binary, re-executed as a launcher that confines itself and then execs the
 //!            manager's real ELF exactly once
 //! ```
@@ -29,7 +30,7 @@
 //! | 1 | [`diag`] |
 //! | 2 | [`verify`], [`profile`] |
 //! | 3 | [`store`], [`protocol`], [`manager`] |
-//! | 4 | [`sandbox`], [`supervisor`], [`proxy`], [`record`] |
+//! | 4 | [`sandbox`], [`supervisor`], [`proxy`], [`record`], [`examine`] |
 //! | 5 | [`assess`] |
 //! | 6 | [`session`] |
 //! | 7 | [`cli`] |
@@ -37,6 +38,7 @@
 pub mod assess;
 pub mod cli;
 pub mod diag;
+pub mod examine;
 pub mod manager;
 pub mod model;
 pub mod profile;

@@ -277,7 +277,7 @@ mod tests {
         assert!(sealed.summary.is_consistent());
         let verification = verify(place.path()).unwrap();
         assert!(verification.holds(), "{:?}", verification.checks);
-        assert_eq!(verification.checks.len(), 3);
+        assert_eq!(verification.checks.len(), 9);
         let report = report(place.path()).unwrap();
         assert_eq!(report.assessment, assessment);
         assert_eq!(

@@ -5,11 +5,12 @@ use clap::Args;
 use super::{complain, print};
 use crate::assess;
 use crate::diag;
+use crate::examine;
 
 /// What is to be explained.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A finding code (`integrity-mismatch`) or a control (`4.13`).
+    /// A finding code (`integrity-mismatch`), a control (`4.13`) or a rule of the look.
     topic: String,
 }
 
@@ -18,6 +19,14 @@ impl Arguments {
         let controls = assess::texts();
         if let Some(text) = diag::explain(&self.topic, &controls) {
             print(&text);
+            return 0;
+        }
+        if let Some(rule) = examine::RULES.iter().find(|rule| rule.id == self.topic) {
+            print(&format!(
+                "{} (rule of the static look, {:?})\n\n{}\n\nA finding in findings.sarif, no verdict. \
+                 `look = \"refuse\"` in the policy refuses rules of weight Error.",
+                rule.id, rule.weight, rule.about
+            ));
             return 0;
         }
         let topics = diag::topics(&self.topic, &controls).join(", ");

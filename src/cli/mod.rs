@@ -15,7 +15,7 @@ use crate::manager;
 use crate::model::Level;
 use crate::sandbox::canary;
 use crate::session;
-use crate::session::children::{LAUNCHER, PROXY};
+use crate::session::children::{LAUNCHER, LOOK, PROXY};
 use crate::sys;
 
 mod assess;
@@ -95,6 +95,7 @@ pub fn main() -> ExitCode {
     // The re-executions come first: they must not look at anything else.
     let status = match second {
         Some(PROXY) => hidden::proxy(&arguments),
+        Some(LOOK) => hidden::look(&arguments),
         Some(LAUNCHER) => hidden::launcher(&arguments),
         Some(canary::ARGUMENT) => hidden::canary(&arguments),
         Some(_) | None => typed(arguments),

@@ -115,6 +115,9 @@ codes! {
     PolicyRefused, "policy-refused", Violation, control(18),
         "An artifact has something that the policy's `refuse` lists.",
         "Choose a version without it, or take it off `refuse` after a review.";
+    StaticLook, "static-look", Violation, control(17),
+        "A static look into an artifact saw what the policy refuses, or could not see all of it.",
+        "Read `findings.sarif` in the record; leave the version out, or set `look = \"complete\"`.";
     NameAmbiguous, "name-ambiguous", Violation, control(1),
         "More than one of the run's repositories has a package of that name.",
         "Pin the name to one repository in the policy.";

@@ -327,6 +327,17 @@ pub enum Event {
         /// Refusals not recorded one by one: equal ones after the third, all beyond a bound.
         repeated: u64,
     },
+    /// Artifacts were looked into statically; the findings are in a file of their own.
+    LookedInto {
+        /// Artifacts that were looked at as a whole.
+        artifacts: u64,
+        /// Artifacts that were not, or not as a whole.
+        left: u64,
+        /// Signs in all of them.
+        signs: u64,
+        /// SHA-256 of the file.
+        findings: Digest,
+    },
     /// A control's status, as assessed when the record was sealed.
     Assessed {
         /// Control.

@@ -10,6 +10,7 @@ mod control;
 mod digest;
 mod event;
 mod finding;
+mod look;
 pub mod maven;
 mod plan;
 pub mod python;
@@ -25,6 +26,7 @@ pub use control::{ControlId, Status};
 pub use digest::{Algorithm, Digest, DigestError, Integrity};
 pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPeer, Tool};
 pub use finding::Finding;
+pub use look::{LookMode, Looked, Sign, Weight};
 pub use plan::{
     Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Magic, Network,
     Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, Trust, Twin, View,

@@ -60,6 +60,8 @@ pub struct Policy {
     pub places: std::collections::BTreeMap<String, String>,
     /// What signatures are checked with.
     pub signing: SigningPolicy,
+    /// How artifacts are looked into.
+    pub look: Option<crate::model::LookMode>,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }

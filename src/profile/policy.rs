@@ -23,7 +23,7 @@ use super::facts;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::signing;
 use super::{AllowedRepository, NamePin, NamedArtifact, Policy, StatedFact};
-use crate::model::{Algorithm, Code, Digest, Finding, Integrity, SourcePin};
+use crate::model::{Algorithm, Code, Digest, Finding, Integrity, LookMode, SourcePin};
 
 /// Name of the project's policy file.
 const PROJECT_FILE: &str = "v4run.toml";
@@ -139,6 +139,29 @@ impl Policy {
                     .insert("level".to_owned(), file.place(level.span().start));
             }
             self.level = self.level.max(Some(number));
+        }
+        if let Some(look) = &raw.look {
+            let mode = match look.get_ref().as_str() {
+                "off" => LookMode::Off,
+                "spare-time" => LookMode::SpareTime,
+                "complete" => LookMode::Complete,
+                "refuse" => LookMode::Refuse,
+                other => {
+                    let message = format!(
+                        "`look` is \"off\", \"spare-time\", \"complete\" or \"refuse\", not: {other}"
+                    );
+                    return Err(file.invalid(Some(file.line(look)), &message));
+                }
+            };
+            // Whoever asks for more decides, except where only the caller is asked.
+            let asked = match author {
+                Author::Project => self.look.unwrap_or_default().max(mode),
+                Author::System | Author::Caller if locked => {
+                    self.look.unwrap_or_default().max(mode)
+                }
+                Author::System | Author::Caller => mode,
+            };
+            self.look = Some(asked);
         }
         if let Some(store) = &raw.store {
             file.may_place(author, locked, store, "store")?;
@@ -476,6 +499,26 @@ mod tests {
         let wrong = load("", "level = 'L1'\nrefuse = ['integrity-mismatch']\n").unwrap_err();
         assert!(wrong.subject.ends_with("v4run.toml:2"), "{wrong:?}");
         assert!(wrong.message.contains("\"startup-code\""), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_project_can_only_ask_for_a_closer_look() {
+        let look = |system, project| load(system, project).unwrap().look;
+        assert_eq!(look("", ""), None);
+        assert_eq!(look("", "look = 'off'"), Some(LookMode::SpareTime));
+        assert_eq!(look("look = 'off'", ""), Some(LookMode::Off));
+        let complete = Some(LookMode::Complete);
+        assert_eq!(look("look = 'complete'", "look = 'spare-time'"), complete);
+        assert_eq!(
+            look("look = 'complete'", "look = 'refuse'"),
+            Some(LookMode::Refuse)
+        );
+        let finding = load("", "\nlook = 'hard'\n").unwrap_err();
+        assert!(
+            finding.subject.ends_with("v4run.toml:2"),
+            "{}",
+            finding.subject
+        );
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(super) struct RawPolicy {
     pub(super) repositories: Vec<RawRepository>,
     pub(super) level: Option<Spanned<String>>,
     pub(super) store: Option<Spanned<String>>,
+    pub(super) look: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) managers: std::collections::BTreeMap<String, RawManager>,
     pub(super) lockdown: Option<Spanned<bool>>,

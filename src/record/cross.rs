@@ -80,7 +80,8 @@ fn told(wrong: &[String]) -> String {
 
 fn run(index: &Index<'_>, bom: &Value, summary: &Summary) -> Vec<String> {
     let mut wrong = Vec::new();
-    if bom["serialNumber"] != Value::from(format!("urn:uuid:{}", summary.run)) {
+    let serial = format!("urn:uuid:{}", summary.run);
+    if bom["serialNumber"].as_str() != Some(&serial) {
         wrong.push(format!("{BOM} is of another run than {SUMMARY}"));
     }
     if index

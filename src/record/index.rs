@@ -245,6 +245,7 @@ impl<'a> Index<'a> {
             | Event::Compared { .. }
             | Event::KeptCompared { .. }
             | Event::DeliveredWhole { .. }
+            | Event::LookedInto { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
         }

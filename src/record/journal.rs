@@ -15,7 +15,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{BOM, EVENTS, RecordError, SUMMARY, bounds};
+use super::attest::Kind;
+use super::{ATTESTATION, BOM, EVENTS, FINDINGS, RecordError, SUMMARY, bounds};
 use crate::model::Event;
 
 /// `prev` of the first line.
@@ -64,7 +65,11 @@ impl Journal {
             .map_err(at(directory))?;
         // An absolute path, because the session may change its directory before the seal.
         let directory = directory.canonicalize().map_err(at(directory))?;
-        for name in [BOM, SUMMARY] {
+        let statements = Kind::ALL.map(Kind::file);
+        for name in [BOM, SUMMARY, ATTESTATION, FINDINGS]
+            .iter()
+            .chain(&statements)
+        {
             if directory.join(name).symlink_metadata().is_ok() {
                 return Err(RecordError::Occupied(directory));
             }

@@ -28,8 +28,10 @@ mod outcome;
 mod reader;
 mod recorded;
 mod recorder;
+mod sarif;
 mod seal;
 mod summary;
+mod tree;
 mod verify;
 
 pub use attest::key::{KeyError, PublicKey, SigningKey};
@@ -51,6 +53,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const BOM: &str = "record.cdx.json";
 /// The summary's name in a record directory.
 pub const SUMMARY: &str = "summary.json";
+/// The name of what a static look saw in a record directory.
+pub const FINDINGS: &str = "findings.sarif";
 /// The signed statements' name in a record directory.
 pub const ATTESTATION: &str = "attestation.intoto.jsonl";
 

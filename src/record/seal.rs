@@ -140,7 +140,12 @@ pub(super) fn sha256(bytes: &[u8]) -> Result<Digest, RecordError> {
 }
 
 /// Puts a whole file at its place.
-fn place(directory: &Path, name: &str, bytes: &[u8], durable: bool) -> Result<(), RecordError> {
+pub(super) fn place(
+    directory: &Path,
+    name: &str,
+    bytes: &[u8],
+    durable: bool,
+) -> Result<(), RecordError> {
     let path = directory.join(name);
     let io = |source| RecordError::Io {
         path: path.clone(),

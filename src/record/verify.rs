@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::attest::bundle::{self, Files};
+use super::index::Index;
 use super::reader::{Chain, Reading, read};
 use super::seal::sha256;
 use super::summary::{FORMAT, Summary};
-use super::{BOM, EVENTS, PublicKey, RecordError, SUMMARY, bounds, cross};
+use super::{BOM, EVENTS, PublicKey, RecordError, SUMMARY, bounds, cross, sarif, tree};
 use crate::model::{Digest, Event};
 
 /// One check.
@@ -87,6 +88,9 @@ pub fn verify_with(directory: &Path, key: Option<&PublicKey>) -> Result<Verifica
         };
         checks.extend(bundle::check(&files, key));
         checks.extend(cross::checks(&reading, &bom, &summary));
+        let events = reading.events();
+        checks.extend(sarif::check(directory, &events));
+        checks.push(tree::check(&Index::new(&events), &events, &bom));
     }
     if let Some(key) = key
         && !checks.iter().any(|check| check.name == "attestation")

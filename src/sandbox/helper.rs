@@ -1,8 +1,8 @@
-//! Confinement of v4run's own helper process, the proxy.
+//! Confinement of v4run's own helper processes: the proxy, and the one that looks into artifacts.
 //!
-//! It parses hostile bytes, so it may neither execute, nor trace, nor start anything, nor open what
-//! its work does not need. It keeps the network: IP sockets of its own, for repositories and names.
-//! No notification: everything outside its set is an errno. It has one thread.
+//! They parse hostile bytes, so they may neither execute, nor trace, nor start anything, nor open what
+//! their work does not need. The proxy keeps the network: IP sockets of its own, for repositories and
+//! names; the other has none. No notification: everything outside is an errno. One thread each.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,15 @@ const CONDITIONAL: &[i64] = &[
 /// Restricts the calling process: files to `rules`, calls to the table's harmless ones, the
 /// conditional ones under their conditions, and IP sockets. Call before any thread exists.
 pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
+    restrict(rules, NEEDED)
+}
+
+/// The same without any socket.
+pub fn confine_offline(rules: &[PathRule]) -> Result<(), Failure> {
+    restrict(rules, &[libc::SYS_mmap])
+}
+
+fn restrict(rules: &[PathRule], needed: &[i64]) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new("confining the proxy", error);
     sys::process::hide().map_err(|e| failed(&e))?;
     nix::sys::prctl::set_no_new_privs().map_err(|e| failed(&e))?;
@@ -54,7 +63,7 @@ pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
             // Files are Landlock's: it stands below this filter.
             Some(Verdict::Judge(Judge::Open | Judge::Change | Judge::Metadata)) => true,
             Some(Verdict::Judge(Judge::Exec | Judge::Connect | Judge::Map))
-            | Some(Verdict::Refuse(..) | Verdict::Deny(_)) => NEEDED.contains(&call.number),
+            | Some(Verdict::Refuse(..) | Verdict::Deny(_)) => needed.contains(&call.number),
         };
         if CONDITIONAL.contains(&call.number) {
             refused.insert(call.number, seccomp::rules(call, std::process::id())?);

@@ -33,8 +33,11 @@ pub const PROXY: &str = "__proxy";
 /// Hidden first argument of the launcher.
 pub const LAUNCHER: &str = "__launch";
 
+/// Hidden first argument of the process that looks into artifacts.
+pub const LOOK: &str = "__look";
+
 /// This very binary, also if its file was replaced since.
-const SELF: &str = "/proc/self/exe";
+pub(super) const SELF: &str = "/proc/self/exe";
 
 /// Longest wait for a helper to answer.
 const PATIENCE: Duration = Duration::from_secs(20);

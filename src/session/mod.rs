@@ -28,6 +28,7 @@ pub mod effective;
 mod identity;
 mod keep;
 mod kept;
+mod look;
 mod places;
 mod prepare;
 pub mod probe;
@@ -38,6 +39,7 @@ mod signals;
 mod signing;
 
 use identity::Needs;
+use look::{Feed, Look};
 use places::{Environment, RunDirs};
 use signing::Signing;
 
@@ -122,9 +124,12 @@ fn say(text: &str) {
 const PRINTED: usize = 20;
 
 /// Prints what deserves a line while it happens, each once.
-fn live() -> record::Observer {
+fn live(feed: Feed) -> record::Observer {
     let mut printed = HashSet::new();
     Box::new(move |event| {
+        if let Event::Released(released) = event {
+            feed.ask(released);
+        }
         if let Event::Found(finding) = event
             && finding.code.severity() != Severity::Note
             && printed.len() < PRINTED
@@ -148,6 +153,8 @@ struct Ended {
     level: Option<Level>,
     /// Removed after the record is sealed.
     dirs: Option<RunDirs>,
+    /// What looks into artifacts beside the run.
+    look: Option<Look>,
 }
 
 impl Run {
@@ -158,7 +165,8 @@ impl Run {
             Some(record) => record.clone(),
             None => places::record(&self.environment, &self.id.simple().to_string())?,
         };
-        let recorder = Recorder::start(&place, live()).map_err(|e| e.finding())?;
+        let feed = Feed::default();
+        let recorder = Recorder::start(&place, live(feed.clone())).map_err(|e| e.finding())?;
         recorder.send(Event::RunStarted {
             v4run: env!("CARGO_PKG_VERSION").to_owned(),
             manager: self.options.manager.name().to_owned(),
@@ -168,7 +176,7 @@ impl Run {
             user,
         });
         let mut ended = Ended::default();
-        if let Err(finding) = self.confined_part(&recorder, &place, &mut ended) {
+        if let Err(finding) = self.confined_part(&recorder, &place, feed, &mut ended) {
             recorder.send(Event::Found(finding));
         }
         self.seal(recorder, ended)
@@ -204,6 +212,7 @@ impl Run {
         &self,
         recorder: &Recorder,
         place: &Path,
+        feed: Feed,
         ended: &mut Ended,
     ) -> Result<(), Finding> {
         let manager = self.options.manager;
@@ -232,6 +241,7 @@ impl Run {
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
         ended.dirs = Some(dirs);
+        ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed);
         let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
         let request = Request {
             word: &self.options.word,
@@ -404,6 +414,9 @@ impl Run {
             }
         }
         let rehearsed = self.rehearsed(&mut recorded, &ended);
+        if let Some(look) = ended.look {
+            look.finish(&mut recorded);
+        }
         for finding in assess::compare(&Index::new(recorded.events())) {
             recorded.push(Event::Found(finding));
         }

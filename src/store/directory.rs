@@ -46,6 +46,13 @@ impl Directory {
         Ok(directory)
     }
 
+    /// For somebody who only reads; nothing is made and nothing is proven.
+    pub fn reading(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
     /// The root directory.
     pub fn root(&self) -> &Path {
         &self.root

@@ -110,6 +110,16 @@ pub fn hide() -> io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
+/// This process gets only time that nobody else wants. See `sched(7)`, `SCHED_IDLE`.
+pub fn idle() -> io::Result<()> {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the structure is valid and only read; the call concerns this thread's scheduling.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameter) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Closes every descriptor from `first` to `last`, both included.
 pub fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the call changes the descriptor table only; the caller names numbers that no Rust

@@ -200,3 +200,37 @@ fn the_manager_sees_no_key() {
         assert!(signed.iter().any(is_signed));
     }
 }
+
+#[test]
+fn a_tree_that_was_changed_after_the_run_is_noticed() {
+    let (_registry, project) = project();
+    let run = project.v4run(&["npm", "ci"]).run();
+    run.succeeds();
+    let checked = check(&project, &run, None);
+    assert!(
+        checked.succeeds().stdout.contains("ok    tree:"),
+        "{}",
+        checked.told()
+    );
+    let tree = project.path("node_modules");
+    let package = fs::read_dir(&tree)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    let package = package.map(|path| path.join("package.json"));
+    let manifest = package.into_iter().find(|path| path.exists()).unwrap();
+    let text = fs::read_to_string(&manifest).unwrap();
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    value["version"] = "666.0.0".into();
+    fs::write(&manifest, value.to_string()).unwrap();
+    let checked = check(&project, &run, None);
+    let told = &checked.exits(120).stdout;
+    assert!(told.contains("has version 666.0.0 now"), "{told}");
+    fs::remove_dir_all(tree).unwrap();
+    let checked = check(&project, &run, None);
+    assert!(
+        checked.succeeds().stdout.contains("--    tree:"),
+        "{}",
+        checked.told()
+    );
+}

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 8] = [
     &["diag"],
     &["verify", "profile"],
     &["store", "protocol", "manager"],
-    &["sandbox", "supervisor", "proxy", "record"],
+    &["sandbox", "supervisor", "proxy", "record", "examine"],
     &["assess"],
     &["session"],
     &["cli"],
@@ -34,7 +34,15 @@ const FENCES: [(&str, &[&str]); 4] = [
 const CALLS: &str = "sys/";
 
 /// Modules without an async runtime.
-const BLOCKING: [&str; 6] = ["model", "sys", "diag", "sandbox", "supervisor", "assess"];
+const BLOCKING: [&str; 7] = [
+    "model",
+    "sys",
+    "diag",
+    "sandbox",
+    "supervisor",
+    "assess",
+    "examine",
+];
 
 /// Lines of code that a file may have, its tests not counted.
 const LONGEST: usize = 600;

@@ -111,7 +111,7 @@ fn proofs(page: &Page<'_>) -> Proofs {
         let Some(Ok(value)) = entry.event.as_ref().map(serde_json::to_value) else {
             continue;
         };
-        if let Some(sha256) = value["sha256"].as_str() {
+        if let Some(sha256) = value.get("sha256").and_then(Value::as_str) {
             let list = proofs.entry(sha256.to_owned()).or_default();
             list.extend(checks(&value));
         }

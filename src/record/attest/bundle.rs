@@ -242,7 +242,7 @@ fn trace(files: &Files<'_>, bytes: &[u8]) -> Result<(), String> {
         .into_iter()
         .flatten()
         .filter(|reference| reference["type"] == "attestation")
-        .find_map(|reference| reference["hashes"][0]["content"].as_str());
+        .find_map(|reference| reference.pointer("/hashes/0/content")?.as_str());
     let digest = sha256(bytes).map_err(|error| error.to_string())?.hex();
     match stated {
         Some(stated) if stated == digest => Ok(()),

@@ -41,8 +41,8 @@ fn predicate(index: &Index<'_>, outcome: &Outcome) -> Value {
             "repeatedRefusalsNotListed": index.repeated,
         },
     });
-    let policies = index.inputs.iter().filter(|input| input.name == "policy");
-    if let (Some(policy), Some(object)) = (policies.last(), monitor.as_object_mut()) {
+    let mut policies = index.inputs.iter().filter(|input| input.name == "policy");
+    if let (Some(policy), Some(object)) = (policies.next_back(), monitor.as_object_mut()) {
         let source = Resource::named(policy.path).with(policy.sha256);
         object.insert("configSource".to_owned(), json!(source));
     }
