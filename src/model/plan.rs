@@ -125,6 +125,10 @@ pub struct Trust {
     /// The artifacts that the command itself names: without their code it makes no sense.
     #[serde(default)]
     pub wanted: Vec<String>,
+    /// Whether the manager only copies artifacts: it gets something of the same length in their place,
+    /// which the driver replaces when the run is over.
+    #[serde(default)]
+    pub stand_ins: bool,
     /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
     #[serde(default)]
     pub rehearsal: bool,

@@ -75,7 +75,8 @@ impl Pipeline {
         let leads = self.protocol.leads(&repository.base, url, &pieces.concat());
         for next in leads {
             let within = self.repositories.of(&next);
-            if !within.is_some_and(|other| other.id == repository.id) || !self.leads.is_new(&next) {
+            let outside = within.is_none_or(|other| other.id != repository.id);
+            if outside || !self.leads.is_new(&next) {
                 continue;
             }
             // No room: the manager is asked for none of what was guessed.

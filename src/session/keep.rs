@@ -82,9 +82,12 @@ pub(super) fn compare(
     let mut known = Known::new(prepared)?;
     known.served = events
         .iter()
-        .filter_map(|event| match event {
-            Event::MetadataServed { sha256, .. } => sha256.clone(),
-            _ => None,
+        .filter_map(|event| {
+            if let Event::MetadataServed { sha256, .. } = event {
+                sha256.clone()
+            } else {
+                None
+            }
         })
         .collect();
     let files = manager.kept(&prepared.notes, events);

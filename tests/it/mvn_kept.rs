@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, approval, dependency, publish, text};
+use crate::maven::{Maven, approval, dependency, path, pom, publish, text};
 use crate::registry::Registry;
 
 fn leaf(registry: &Registry) -> String {
@@ -92,6 +92,24 @@ fn what_is_copied_is_whole_when_the_run_is_over() {
     record.event("delivered-whole", |event| {
         event["path"] == text(&copy).as_str()
     });
+    // What reads jars does not run beside it.
+    let run = maven.v4run(&["compile", goal[0]]).run();
+    run.refuses(126, "command-runs-code", "4.18");
     let run = maven.v4run(&["dependency:unpack-dependencies"]).run();
     run.refuses(126, "command-runs-code", "4.18");
+}
+
+#[test]
+fn a_large_artifact_passes_whole() {
+    let registry = Registry::start();
+    let name = "it.part:large:1.0";
+    registry.put(&path(name, "pom"), pom(name, ""));
+    registry.put(&path(name, "bin"), vec![0; 300 << 20]);
+    let needed = dependency(name, "<type>bin</type>");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    // A virtual machine that compiles little decrypts slowly.
+    let run = maven.v4run(&["dependency:resolve"]).env("MAVEN_OPTS", "");
+    run.run().succeeds();
+    let kept = fs::metadata(maven.kept(name, "bin")).unwrap();
+    assert_eq!(kept.len(), 300 << 20);
 }

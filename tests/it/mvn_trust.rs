@@ -60,6 +60,8 @@ fn what_a_build_would_load_is_told_and_none_of_it_runs() {
     let told = again.v4run_with(&["trust", "mvn"], &["validate"]).run();
     told.succeeds();
     assert_eq!(again.ran(), [""; 0]);
+    let found = told.record().events("found");
+    assert!(found.iter().any(|event| event["code"] == "rehearsed"));
     for (name, jar) in [
         ("evil:ext:1.0", Jar::extension()),
         (

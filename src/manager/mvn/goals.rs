@@ -35,7 +35,7 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-surefire-plugin",
 ];
 
-/// Goals that copy jars into the output directories; what they copy is made whole after the run.
+/// Goals that copy jars into the output directories and do not read them.
 const COPIES: &[&str] = &["dependency:copy", "dependency:copy-dependencies"];
 
 /// Phases before the tests.
@@ -99,6 +99,12 @@ pub(super) fn check(
     if goals.is_empty() && !names.any(|name| name == "help" || name == "version") {
         let message = "no goal is named, and what the project says instead is not taken";
         return Err(Finding::new(Code::CommandUnknown, "mvn", message));
+    }
+    if goals.iter().any(|goal| is_copy(&goal.text)) && !copies(goals) {
+        let message = "copies jars, which are not within reach of the run until it is over; other goals \
+                       would find nothing to read";
+        let hint = "run it as a command of its own";
+        return Err(Finding::new(Code::CommandRunsCode, named(goals), message).with_hint(hint));
     }
     let mut judged = goals
         .iter()
@@ -168,11 +174,10 @@ fn one(
     properties: &BTreeMap<String, String>,
     profile: &Profile,
 ) -> Result<Kind, Finding> {
-    let name = canonical(text);
-    if name.as_deref().is_some_and(|name| COPIES.contains(&name)) {
+    if is_copy(text) {
         return Ok(Kind::Build);
     }
-    let known = name.and_then(|name| profile.command(&name));
+    let known = canonical(text).and_then(|name| profile.command(&name));
     if known.is_some_and(|command| command.does == Does::Install || command.does == Does::Read) {
         return Ok(Kind::Resolve);
     }
@@ -211,6 +216,15 @@ fn one(
         Code::CommandUnknown,
         "is not a goal that v4run knows to be free of component code",
     )
+}
+
+fn is_copy(text: &str) -> bool {
+    canonical(text).is_some_and(|name| COPIES.contains(&name.as_str()))
+}
+
+/// Whether the run copies jars and does nothing else.
+pub(super) fn copies(goals: &[Word]) -> bool {
+    !goals.is_empty() && goals.iter().all(|goal| is_copy(&goal.text))
 }
 
 /// `prefix:goal` of a goal in any of its spellings; nothing for a phase.

@@ -333,6 +333,7 @@ impl<'a> Plan<'a> {
                 declarations: builds,
                 workers: workers.map(|name| (*name).to_owned()).collect(),
                 wanted: self.wanted(),
+                stand_ins: goals::copies(&self.found.checked.goals),
                 rehearsal: self.found.request.rehearsal,
             }),
             own: self.outputs_of_build(),

@@ -1,11 +1,11 @@
 //! Whole jars for goals that copy them: put where the copies lie, when nothing can run any more.
 //!
-//! What a goal like `dependency:copy-dependencies` copies is what Maven was shown: jars without their
-//! code. The same jar always gives the same view, so after the run, when no process of it is left, each
-//! file of the build's output directories that is such a view is replaced by the jar that it was made
-//! of, which is verified once more while it is copied. So no class loader of the run ever had code that
-//! nobody answers for, whichever realm a jar was slipped into. What is packed into another archive is
-//! not found here; packagings that do so are refused before the start.
+//! A goal like `dependency:copy-dependencies` copies files and reads nothing of them. What it gets of a
+//! jar that nobody answers for is a stand-in: as long as the jar, because Maven compares lengths, and no
+//! archive, so that no class loader finds anything in it. After the run, when no process of it is left,
+//! each file below the build's output directories that is such a stand-in is replaced by its jar, which
+//! is verified once more while it is copied. So code that nobody answers for is never within reach of
+//! the run, whichever realm it was slipped into. Other goals read jars and are not run beside these.
 //!
 //! Files are written beside their place and renamed; links are followed nowhere.
 
@@ -14,7 +14,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::view::{self, Form};
 use crate::manager::Prepared;
 use crate::model::{Code, Digest, Event, Finding};
 use crate::verify::hash;
@@ -22,13 +21,20 @@ use crate::verify::hash;
 /// Directories below an output directory.
 const DEPTH: usize = 32;
 
-/// A jar that Maven had a view of.
+/// What stands for a jar of that length and digest.
+pub(super) fn stand_in(length: u64, sha256: &Digest) -> Vec<u8> {
+    let mut bytes = format!("v4run: stands for {sha256} until the run is over\n").into_bytes();
+    bytes.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+    bytes
+}
+
+/// A jar that something stood for.
 struct Original {
     path: PathBuf,
     sha256: Digest,
 }
 
-/// Puts whole jars in place of their views below those directories.
+/// Puts whole jars in place of their stand-ins below those directories.
 pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
     let mut files = Vec::new();
     for place in &prepared.files.own {
@@ -38,7 +44,8 @@ pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
             archives(place, 0, &mut files);
         }
     }
-    if files.is_empty() {
+    let stood = prepared.files.trust.as_ref();
+    if files.is_empty() || !stood.is_some_and(|trust| trust.stand_ins) {
         return Vec::new();
     }
     let originals = originals(events);
@@ -66,7 +73,7 @@ pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
         .collect()
 }
 
-/// The jars that Maven had views of, by the digest of the view.
+/// The jars that something stood for, by its digest.
 fn originals(events: &[Event]) -> BTreeMap<Digest, Original> {
     let mut found = BTreeMap::new();
     for event in events {
@@ -78,14 +85,14 @@ fn originals(events: &[Event]) -> BTreeMap<Digest, Original> {
         else {
             continue;
         };
-        let Ok(file) = File::open(path) else { continue };
-        if let Ok(view) = view::of(&file, Form::Compiler) {
-            let original = Original {
-                path: PathBuf::from(path),
-                sha256: sha256.clone(),
-            };
-            found.insert(hash::sha256(&view.bytes), original);
-        }
+        let Ok(data) = fs::metadata(path) else {
+            continue;
+        };
+        let original = Original {
+            path: PathBuf::from(path),
+            sha256: sha256.clone(),
+        };
+        found.insert(hash::sha256(&stand_in(data.len(), sha256)), original);
     }
     found
 }
@@ -105,7 +112,7 @@ fn archives(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Copies what was verified, and nothing else, to the place of the view.
+/// Copies what was verified, and nothing else, to the place of the stand-in.
 fn replace(file: &Path, original: &Original) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     let mut copy = tempfile::NamedTempFile::new_in(directory)?;
@@ -124,29 +131,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_copy_of_a_view_becomes_the_jar_and_only_while_it_is_the_same() {
+    fn only_a_stand_in_becomes_the_jar_and_only_while_it_is_the_same() {
         let guard = tempfile::tempdir().unwrap();
         let root = guard.path().canonicalize().unwrap();
         let jar = root.join("x-1.jar");
-        let entries = [("a/B.class", b"\xca\xfe\xba\xbe".to_vec())];
-        fs::write(&jar, view::packed(&entries).unwrap()).unwrap();
-        let sha256 = hash::sha256_of(&File::open(&jar).unwrap()).unwrap();
-        let events = [Event::HandedOut {
-            path: jar.display().to_string(),
-            sha256: sha256.clone(),
-            trusted: None,
-        }];
-        let shown = view::of(&File::open(&jar).unwrap(), Form::Compiler).unwrap();
-        let known = originals(&events);
-        let original = &known[&hash::sha256(&shown.bytes)];
-        let copy = root.join("out.jar");
-        fs::write(&copy, &shown.bytes).unwrap();
-        replace(&copy, original).unwrap();
-        assert_eq!(fs::read(&copy).unwrap(), fs::read(&jar).unwrap());
-        fs::write(&copy, &shown.bytes).unwrap();
-        fs::write(&jar, "changed").unwrap();
-        assert!(replace(&copy, original).is_err());
-        assert_eq!(fs::read(&copy).unwrap(), shown.bytes);
+        for length in [10, 10_000] {
+            fs::write(&jar, vec![7; length]).unwrap();
+            let sha256 = hash::sha256_of(&File::open(&jar).unwrap()).unwrap();
+            let events = [Event::HandedOut {
+                path: jar.display().to_string(),
+                sha256: sha256.clone(),
+                trusted: None,
+            }];
+            let shown = stand_in(length as u64, &sha256);
+            assert_eq!(shown.len(), length);
+            let known = originals(&events);
+            let original = &known[&hash::sha256(&shown)];
+            let copy = root.join("out.jar");
+            fs::write(&copy, &shown).unwrap();
+            replace(&copy, original).unwrap();
+            assert_eq!(fs::read(&copy).unwrap(), vec![7; length]);
+            fs::write(&copy, &shown).unwrap();
+            fs::write(&jar, "changed").unwrap();
+            assert!(replace(&copy, original).is_err());
+            assert_eq!(fs::read(&copy).unwrap(), shown);
+        }
         let mut files = Vec::new();
         archives(&root, 0, &mut files);
         assert_eq!(files.len(), 2, "{files:?}");

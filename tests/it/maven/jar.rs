@@ -163,6 +163,7 @@ const SOURCES: &[(&str, &str)] = &[
          private org.apache.maven.project.MavenProject project; \
          public void execute() throws org.apache.maven.plugin.MojoExecutionException { try { \
          for (org.apache.maven.artifact.Artifact artifact : project.getArtifacts()) { \
+         if (artifact.getFile().getName().endsWith(\".jar\")) \
          new java.util.jar.JarFile(artifact.getFile()).close(); System.out.println(artifact); } } \
          catch (java.io.IOException error) { \
          throw new org.apache.maven.plugin.MojoExecutionException(\"jar\", error); } } }",
