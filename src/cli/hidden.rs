@@ -12,6 +12,7 @@ use crate::model::{Access, PathRule};
 use crate::proxy;
 use crate::sandbox;
 use crate::sandbox::canary;
+use crate::session::children::IDLE;
 use crate::sys;
 
 fn number(arguments: &[OsString], index: usize) -> Option<i32> {
@@ -67,13 +68,15 @@ pub(super) fn proxy(arguments: &[OsString]) -> u8 {
     }
 }
 
-/// `__look PARENT STORE`.
+/// `__look PARENT STORE PRIORITY`.
 pub(super) fn look(arguments: &[OsString]) -> u8 {
     let (Some(parent), Some(store)) = (number(arguments, 2), arguments.get(3)) else {
         return failed("look", "started by something else than v4run");
     };
-    // Where the priority cannot be had, the look competes; it is bounded in time all the same.
-    let _ = sys::process::idle();
+    if arguments.get(4).is_some_and(|word| word == IDLE) {
+        // Where the priority cannot be had, the look competes; it is bounded in time all the same.
+        let _ = sys::process::idle();
+    }
     let confined = sys::process::close_all_but(&[]).and_then(|()| sys::process::die_with_parent());
     if let Err(error) = confined {
         return failed("look", error);

@@ -36,6 +36,9 @@ pub const LAUNCHER: &str = "__launch";
 /// Hidden first argument of the process that looks into artifacts.
 pub const LOOK: &str = "__look";
 
+/// Its last argument where it only gets time that nobody else wants.
+pub const IDLE: &str = "idle";
+
 /// This very binary, also if its file was replaced since.
 pub(super) const SELF: &str = "/proc/self/exe";
 

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::children::{LOOK, SELF, children};
+use super::children::{IDLE, LOOK, SELF, children};
 use crate::examine::Question;
 use crate::model::{Code, Digest, Event, Finding, LookMode, Looked, Released, Weight};
 use crate::record::Recorded;
@@ -99,6 +99,11 @@ impl Look {
             .arg(LOOK)
             .arg(std::process::id().to_string())
             .arg(store.canonicalize().ok()?)
+            .arg(match mode {
+                LookMode::Off | LookMode::SpareTime => IDLE,
+                // Somebody waits for it in the end.
+                LookMode::Complete | LookMode::Refuse => "wanted",
+            })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,4 +1,5 @@
-//! The CycloneDX file of real runs passes the strict validator of the specification's own library.
+//! The CycloneDX file of real runs passes the strict validator of the specification's own library,
+//! and the record as a whole v4run's own check.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,7 @@ use crate::project::{Project, forest};
 use crate::python::Python;
 use crate::python::wheel::Wheel;
 use crate::registry::Registry;
-use crate::run::Run;
+use crate::run::{Run, v4run};
 
 const VALIDATE: &str = r"
 import sys
@@ -33,7 +34,15 @@ fn python() -> PathBuf {
 }
 
 fn assert_valid(run: &Run) {
-    let file = run.record().folder.join("record.cdx.json");
+    let folder = &run.record().folder;
+    let checked = Command::new(v4run())
+        .arg("verify")
+        .arg(folder)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{told}");
+    let file = folder.join("record.cdx.json");
     let output = Command::new(python())
         .args(["-c", VALIDATE])
         .arg(&file)

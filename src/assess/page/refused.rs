@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use super::{Page, counted};
-use crate::model::{Code, Finding, Severity};
+use crate::model::{Code, Event, Finding, Severity};
 
 /// Entries of a list that are shown.
 const SHOWN: usize = 500;
@@ -25,6 +25,7 @@ pub(super) fn sections(page: &Page<'_>, html: &mut Html) {
         html.raw("</section>");
     }
     suppressed(page, html);
+    look(page, html);
     let mut notes = of(&[Severity::Note]);
     notes.retain(|one| one.code != Code::SuppressedScript && one.code != Code::SuppressedProbe);
     notes.dedup();
@@ -94,6 +95,30 @@ fn suppressed(page: &Page<'_>, html: &mut Html) {
         html.element("p", "none", &text);
     }
     html.raw("</section>");
+}
+
+/// What the static look came to; its findings are in a file of their own.
+fn look(page: &Page<'_>, html: &mut Html) {
+    let looks = page.reading.entries.iter().filter_map(|entry| {
+        if let Some(Event::LookedInto {
+            artifacts,
+            left,
+            signs,
+            ..
+        }) = &entry.event
+        {
+            Some(format!(
+                "{artifacts} artifacts were looked into, {left} were not or not wholly; {signs} signs \
+                 are in findings.sarif. They are findings, not verdicts."
+            ))
+        } else {
+            None
+        }
+    });
+    for text in looks {
+        html.raw("<section><h2>Static look</h2>");
+        html.element("p", "none", &text).raw("</section>");
+    }
 }
 
 fn more(count: usize, html: &mut Html) {
