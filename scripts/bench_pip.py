@@ -19,6 +19,9 @@ import statistics
 import bench
 
 WORK = bench.ROOT / "target" / "bench-pip"
+# Nothing is removed before the last measurement: for minutes ext4 searches past freed inodes whenever
+# a file is made, which costs pip more than anything measured here.
+RUNS = WORK / f"runs-{os.getpid()}"
 PYTHON = "/usr/bin/python3"
 SETS = {
     12: ["flask", "requests"],
@@ -48,7 +51,7 @@ def fetch(size):
 
 
 def install(kind, registry, requirements, watch=False):
-    place = WORK / "runs" / str(len(os.listdir(WORK / "runs")))
+    place = RUNS / str(len(os.listdir(RUNS)))
     project, home, environment = place / "project", place / "home", place / "env"
     (home / ".config" / "pip").mkdir(parents=True)
     project.mkdir()
@@ -78,8 +81,6 @@ def files(environment):
 
 def measure(size, pairs):
     site, requirements = fetch(size)
-    shutil.rmtree(WORK / "runs", ignore_errors=True)
-    (WORK / "runs").mkdir()
     registry = bench.Registry(site)
     try:
         sample = {kind: files(install(kind, registry, requirements)["environment"]) for kind in ("bare", "v4run")}
@@ -95,7 +96,6 @@ def measure(size, pairs):
         own = [install("v4run", registry, requirements, watch=True) for _ in range(3)]
     finally:
         registry.stop()
-        shutil.rmtree(WORK / "runs", ignore_errors=True)
     return {
         "wheels": len(requirements.read_text().splitlines()),
         "wall": bench.ratio(walls),
@@ -110,8 +110,11 @@ def main():
     parser.add_argument("--pairs", type=int, default=15)
     pairs = parser.parse_args().pairs
     bench.WORK.mkdir(parents=True, exist_ok=True)
-    WORK.mkdir(parents=True, exist_ok=True)
-    results = {size: measure(size, pairs) for size in SETS}
+    RUNS.mkdir(parents=True)
+    try:
+        results = {size: measure(size, pairs) for size in SETS}
+    finally:
+        shutil.rmtree(RUNS)
     (bench.WORK / "results-pip.json").write_text(json.dumps(results, indent=2) + "\n")
     for result in results.values():
         w = result["wall"]

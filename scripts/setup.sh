@@ -62,6 +62,11 @@ if [ "$want" = test ]; then
     /usr/bin/python3 -m venv "$tools"
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check 'cyclonedx-python-lib[json-validation]==11.*'
   fi
+  # Readers of in-toto statements and DSSE envelopes that are not v4run's own.
+  if ! "$tools/bin/python" -c 'import cryptography, in_toto_attestation, securesystemslib' 2>/dev/null; then
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
+      'in-toto-attestation==0.9.*' 'securesystemslib[crypto]==1.*'
+  fi
   # uv, of the version that its driver was written for.
   if ! "$tools/bin/uv" --version >/dev/null 2>&1; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: 'uv==0.13.*'

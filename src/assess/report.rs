@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{client_score, reassess};
+use super::{client_score, reassess, remedy};
 use crate::diag::sanitize;
-use crate::model::{Assessment, Event};
+use crate::model::{Assessment, ControlId, ControlVerdict, Event, Level, Status};
 use crate::record::{Chain, RecordError, load_summary, read};
 
 /// An earlier record, assessed.
@@ -22,6 +22,8 @@ pub struct Report {
     pub chain: Chain,
     /// The command line of the run.
     pub command: Vec<String>,
+    /// SHA-256 of the policy files that the run was under.
+    pub policy: Vec<String>,
     /// v4run's exit status, when the run was sealed or has a summary.
     pub exit_code: Option<u8>,
 }
@@ -30,6 +32,7 @@ pub struct Report {
 pub fn report(directory: &Path) -> Result<Report, RecordError> {
     let reading = read(directory)?;
     let mut command = Vec::new();
+    let mut policy = Vec::new();
     let mut exit_code = None;
     for entry in &reading.entries {
         match &entry.event {
@@ -37,6 +40,9 @@ pub fn report(directory: &Path) -> Result<Report, RecordError> {
                 manager, arguments, ..
             }) => {
                 command = std::iter::once(manager).chain(arguments).cloned().collect();
+            }
+            Some(Event::InputRead { name, sha256, .. }) if name == "policy" => {
+                policy.push(sha256.to_string());
             }
             Some(Event::Sealed {
                 exit_code: sealed, ..
@@ -53,45 +59,37 @@ pub fn report(directory: &Path) -> Result<Report, RecordError> {
         assessment: reassess(&reading),
         chain: reading.chain,
         command,
+        policy,
         exit_code: exit_code.or_else(summary),
     })
 }
 
-/// The report for a person: a line and a sentence a control, then the levels.
+/// The report for a person: exceptions first, a line and a sentence a control, the levels, and what
+/// holds them up.
 pub fn human(report: &Report) -> String {
     let assessment = &report.assessment;
+    let policy = match report.policy.as_slice() {
+        [] => "no policy".to_owned(),
+        some => format!("policy {}", some.join(" ")),
+    };
     let mut lines = vec![
         format!(
-            "{}: {} components, assessed against SCVS 1.0 V4 (interpretation {})",
+            "{}: {} components, assessed against SCVS 1.0 V4 (interpretation {}, {})",
             sanitize(&report.command.join(" ")),
             assessment.components,
-            sanitize(&assessment.interpretation)
+            sanitize(&assessment.interpretation),
+            sanitize(&policy)
         ),
         format!("record: {}", chain(&report.chain)),
-        String::new(),
     ];
+    let waived = assessment.controls.iter();
+    for verdict in waived.filter(|verdict| verdict.status == Status::Waived) {
+        let detail = sanitize(&verdict.detail);
+        lines.push(format!("WAIVED {}: {detail}", verdict.control));
+    }
+    lines.push(String::new());
     for verdict in &assessment.controls {
-        let modifiers = match verdict.modifiers.as_slice() {
-            [] => String::new(),
-            some => format!(" ({})", some.join(", ")),
-        };
-        lines.push(format!(
-            "{:<5} {}+  {:<15} {}",
-            verdict.control.to_string(),
-            verdict.level,
-            verdict.status.name(),
-            verdict.title
-        ));
-        lines.push(format!(
-            "                           {}",
-            sanitize(&verdict.detail)
-        ));
-        if !modifiers.is_empty() {
-            lines.push(format!(
-                "                          {}",
-                sanitize(&modifiers)
-            ));
-        }
+        lines.extend(control(verdict));
     }
     lines.push(String::new());
     for entry in &assessment.levels {
@@ -106,8 +104,58 @@ pub fn human(report: &Report) -> String {
     lines.push(format!(
         "client controls met or not applicable: {met} of {all}"
     ));
+    for (level, verdicts) in obstacles(assessment) {
+        lines.push(String::new());
+        lines.push(format!("what holds {level} up{}:", also(level)));
+        for verdict in verdicts {
+            let (id, status) = (verdict.control.to_string(), verdict.status.name());
+            lines.push(format!("{id:<5} {status:<9} {}", remedy(verdict.control)));
+        }
+    }
     lines.push(String::new());
     lines.join("\n")
+}
+
+fn control(verdict: &ControlVerdict) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "{:<5} {}+  {:<15} {}",
+            verdict.control.to_string(),
+            verdict.level,
+            verdict.status.name(),
+            verdict.title
+        ),
+        format!("                           {}", sanitize(&verdict.detail)),
+    ];
+    if !verdict.modifiers.is_empty() {
+        let modifiers = verdict.modifiers.join(", ");
+        lines.push(format!(
+            "                           ({})",
+            sanitize(&modifiers)
+        ));
+    }
+    lines
+}
+
+/// The controls that hold a level up, each under the lowest level that it holds up.
+fn obstacles(assessment: &Assessment) -> Vec<(Level, Vec<&ControlVerdict>)> {
+    let of_level = |level: Level| {
+        let entry = assessment.level(level)?;
+        let blocks = |control: &ControlId| {
+            let verdict = assessment.control(*control)?;
+            (verdict.level == level).then_some(verdict)
+        };
+        let verdicts: Vec<_> = entry.blocking.iter().filter_map(blocks).collect();
+        (!verdicts.is_empty()).then_some((level, verdicts))
+    };
+    Level::ALL.into_iter().filter_map(of_level).collect()
+}
+
+fn also(level: Level) -> &'static str {
+    match level {
+        Level::L1 => "",
+        Level::L2 | Level::L3 => ", beside what holds the lower level up",
+    }
 }
 
 fn chain(chain: &Chain) -> String {
@@ -146,8 +194,21 @@ pub fn json(report: &Report) -> Value {
                 "basis": verdict.status.basis(),
                 "detail": verdict.detail,
                 "modifiers": verdict.modifiers,
+                "conforming": verdict.conforming,
                 "counts": verdict.counts,
                 "evidence": verdict.evidence,
+            })
+        })
+        .collect();
+    let obstacles: Vec<Value> = obstacles(assessment)
+        .into_iter()
+        .flat_map(|(level, verdicts)| verdicts.into_iter().map(move |verdict| (level, verdict)))
+        .map(|(level, verdict)| {
+            json!({
+                "level": level,
+                "id": verdict.control,
+                "status": verdict.status,
+                "remedy": remedy(verdict.control),
             })
         })
         .collect();
@@ -156,10 +217,12 @@ pub fn json(report: &Report) -> Value {
         "exit_code": report.exit_code,
         "chain": { "state": state, "line": line },
         "interpretation": assessment.interpretation,
+        "policy": report.policy,
         "components": assessment.components,
         "controls": controls,
         "levels": assessment.levels,
         "level": assessment.headline(),
+        "obstacles": obstacles,
         "client_controls": { "met": met, "of": all },
     })
 }
@@ -171,7 +234,7 @@ mod tests {
     use super::super::{assess, compare};
     use super::*;
     use crate::diag;
-    use crate::model::{Code, ControlId, Finding, Level, LevelStatus, Status};
+    use crate::model::{Code, Finding, LevelStatus};
     use crate::record::fixture::{healthy, outcome, package, started};
     use crate::record::{BOM, EVENTS, Index, Outcome, Recorder, SUMMARY, Sealed, verify};
 
@@ -235,6 +298,11 @@ mod tests {
         let value = json(&report);
         assert_eq!(value["controls"][12]["status"], "enforced");
         assert_eq!(value["chain"]["state"], "sealed");
+        let obstacles = value["obstacles"].as_array().unwrap();
+        assert_eq!(obstacles[0]["id"], "4.2");
+        assert_eq!(obstacles.len(), 12);
+        assert!(text.contains("what holds L2 up, beside"), "{text}");
+        assert!(text.contains("4.12  unknown   Only the operator"), "{text}");
     }
 
     #[test]

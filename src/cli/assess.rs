@@ -14,12 +14,15 @@ pub(super) struct Arguments {
     /// A record directory.
     directory: PathBuf,
     /// Form of the answer on standard output.
-    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json"], default_value = "human")]
+    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json", "html"], default_value = "human")]
     format: String,
 }
 
 impl Arguments {
     pub(super) fn run(&self) -> u8 {
+        if self.format == "html" {
+            return self.page();
+        }
         match assess::report(&self.directory) {
             Ok(report) if self.format == "json" => {
                 let text = serde_json::to_string_pretty(&assess::json(&report));
@@ -28,6 +31,19 @@ impl Arguments {
             }
             Ok(report) => {
                 print(&assess::human(&report));
+                0
+            }
+            Err(error) => {
+                complain(&diag::finding(&error.finding()));
+                diag::ERROR
+            }
+        }
+    }
+
+    fn page(&self) -> u8 {
+        match assess::page(&self.directory) {
+            Ok(page) => {
+                print(&page);
                 0
             }
             Err(error) => {

@@ -80,8 +80,8 @@ const TRUST: &[&str] = &[
     "/etc/hosts",
 ];
 
-/// The proxy writes the store and reads trust store and name service settings; nothing else.
-fn proxy_rules(store: &Path) -> Vec<PathRule> {
+/// The proxy writes the store (a probe its own place) and reads trust store and name service settings; nothing else.
+pub(super) fn proxy_rules(store: &Path) -> Vec<PathRule> {
     let rule = |path: PathBuf, access, why: &str| PathRule {
         path: path.into_os_string(),
         access,

@@ -23,6 +23,7 @@ mod doctor;
 mod explain;
 mod hidden;
 mod lock;
+mod probe;
 mod profile;
 mod verify;
 
@@ -39,6 +40,10 @@ struct Arguments {
     /// Fail unless this V4 level is at least supported.
     #[arg(long, env = "V4RUN_LEVEL", value_name = "L1|L2|L3")]
     level: Option<Level>,
+    /// Sign the record with this key: PKCS#8 in PEM, P-256 or Ed25519. The variable V4RUN_SIGN_KEY
+    /// may name the file, or hold the key itself.
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,8 +66,10 @@ enum Command {
     Lock(lock::Arguments),
     /// What a finding code or a control means, and what to do.
     Explain(explain::Arguments),
-    /// The built-in profiles.
+    /// The built-in profiles, and the effective policy.
     Profile(profile::Arguments),
+    /// A read-only look at the repositories that a command would use.
+    Probe(probe::Arguments),
     /// A package manager with its arguments.
     #[command(external_subcommand)]
     Manager(Vec<OsString>),
@@ -102,29 +109,39 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Verify(verify) => verify.run(),
         Command::Lock(lock) => lock.run(),
         Command::Explain(explain) => explain.run(),
-        Command::Profile(profile) => profile.run(),
+        Command::Profile(profile) => profile.run(arguments.policy.as_deref()),
+        Command::Probe(probe) => probe.run(arguments.policy),
         Command::Manager(words) => {
             let mut words = words.into_iter();
             let name = words.next().unwrap_or_default();
-            let Some(manager) = manager::by_word(&name) else {
-                let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
-                complain(&format!(
-                    "v4run: unknown command or package manager `{}`; known: {}",
-                    crate::diag::sanitize(&name.to_string_lossy()),
-                    known.join(", ")
-                ));
+            let Some(manager) = known(&name) else {
                 return ERROR;
             };
             session::run(session::Options {
                 record: arguments.record,
                 policy: arguments.policy,
                 level: arguments.level,
+                sign_key: arguments.sign_key,
                 manager,
                 word: name,
                 arguments: words.collect(),
             })
         }
     }
+}
+
+/// The manager of that name; who is unknown is told which ones there are.
+fn known(name: &std::ffi::OsStr) -> Option<&'static dyn manager::Manager> {
+    let manager = manager::by_word(name);
+    if manager.is_none() {
+        let known: Vec<_> = manager::ALL.iter().map(|manager| manager.name()).collect();
+        complain(&format!(
+            "v4run: unknown command or package manager `{}`; known: {}",
+            crate::diag::sanitize(&name.to_string_lossy()),
+            known.join(", ")
+        ));
+    }
+    manager
 }
 
 /// Prints what was asked for. A closed pipe is no error of ours.

@@ -1,10 +1,13 @@
-//! `v4run profile list|show NAME`.
+//! `v4run profile list|show [NAME]`.
+
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::{complain, print};
 use crate::diag;
 use crate::manager;
+use crate::session;
 
 /// What is asked about the profiles.
 #[derive(Debug, Args)]
@@ -17,15 +20,16 @@ pub(super) struct Arguments {
 enum Question {
     /// The names of the built-in profiles.
     List,
-    /// One profile, with the reason of every rule.
+    /// One profile, with the reason of every rule; without a name the policy that counts here, and
+    /// where each value came from.
     Show {
         /// Name of a package manager.
-        name: String,
+        name: Option<String>,
     },
 }
 
 impl Arguments {
-    pub(super) fn run(&self) -> u8 {
+    pub(super) fn run(&self, policy: Option<&Path>) -> u8 {
         match &self.question {
             Question::List => {
                 for manager in manager::ALL {
@@ -33,7 +37,17 @@ impl Arguments {
                 }
                 0
             }
-            Question::Show { name } => match manager::by_name(name) {
+            Question::Show { name: None } => match session::effective::show(policy) {
+                Ok(lines) => {
+                    lines.iter().for_each(|line| print(&diag::sanitize(line)));
+                    0
+                }
+                Err(finding) => {
+                    complain(&diag::finding(&finding));
+                    diag::ERROR
+                }
+            },
+            Question::Show { name: Some(name) } => match manager::by_name(name) {
                 Some(manager) => {
                     print(manager.profile());
                     0

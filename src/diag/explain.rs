@@ -19,6 +19,8 @@ pub struct ControlText {
     pub interpretation: &'static str,
     /// What no evidence of a run can show.
     pub cannot_see: &'static str,
+    /// What would make it met, and who can do that.
+    pub remedy: &'static str,
 }
 
 /// Explains a code (`exec-refused`) or control (`4.18`, `18`). None when there is no such thing;
@@ -96,12 +98,13 @@ fn of_control(text: &ControlText) -> String {
         .map(|code| code.name())
         .collect();
     let mut out = format!(
-        "{} {} ({})\n\nHow v4run reads it: {}\n\nWhat v4run cannot see: {}\n",
+        "{} {} ({})\n\nHow v4run reads it: {}\n\nWhat v4run cannot see: {}\n\nWhat to do: {}\n",
         text.control,
         text.title,
         levels.join(" "),
         text.interpretation,
         text.cannot_see,
+        text.remedy,
     );
     if !codes.is_empty() {
         out.push_str(&format!("\nViolated by: {}\n", codes.join(", ")));
@@ -119,6 +122,7 @@ mod tests {
         level: Level::L1,
         interpretation: "how",
         cannot_see: "what not",
+        remedy: "what to do",
     }];
 
     #[test]
@@ -137,7 +141,9 @@ mod tests {
         for topic in ["4.18", "18", " 4.18 "] {
             let text = explain(topic, CONTROLS).unwrap();
             assert!(
-                text.contains("exec-refused") && text.contains("L1 L2 L3"),
+                text.contains("exec-refused")
+                    && text.contains("L1 L2 L3")
+                    && text.contains("What to do: what to do"),
                 "{text}"
             );
         }

@@ -112,6 +112,9 @@ codes! {
     OverwriteRefused, "overwrite-refused", Violation, control(18),
         "An artifact would write over files of another package, of the manager or of the environment.",
         "Find out which of the two packages is meant; remove the other one first.";
+    PolicyRefused, "policy-refused", Violation, control(18),
+        "An artifact has something that the policy's `refuse` lists.",
+        "Choose a version without it, or take it off `refuse` after a review.";
     NameAmbiguous, "name-ambiguous", Violation, control(1),
         "More than one of the run's repositories has a package of that name.",
         "Pin the name to one repository in the policy.";
@@ -220,6 +223,9 @@ codes! {
     StoreFailed, "store-failed", Error, None,
         "The store could not be written.",
         "Free space, or name a writable directory with XDG_CACHE_HOME.";
+    NoRoom, "no-room", Error, None,
+        "What is to be installed does not fit on its disk; nothing was installed.",
+        "Free space where the packages go, then run again.";
     PolicyInvalid, "policy-invalid", Error, None,
         "A policy file cannot be read or says something that v4run does not know.",
         "Correct the line that the message names.";

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, ControlId, Digest, Finding, InstalledPackage, Vouched};
+use super::{
+    Anchor, ControlId, Digest, Exception, Finding, InstalledPackage, KnownRepository, Probed,
+    Vouched,
+};
 
 /// A program that takes part in the run, with what identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +186,12 @@ pub enum Event {
         /// Canonical path of the directory.
         path: String,
     },
+    /// A repository of the plan, with what is stated about it.
+    RepositoryKnown(KnownRepository),
+    /// What an earlier probe of a repository of the plan saw.
+    Probed(Probed),
+    /// A gap that the policy answers for.
+    Excepted(Exception),
     /// A connection to a repository, after its certificate was verified.
     Connected {
         /// Host and port.

@@ -3,6 +3,7 @@
 //! Every other module speaks in these types; session, proxy and launcher exchange nothing else.
 //! It must not decide anything and must not import another module of the crate.
 
+mod assurance;
 mod code;
 mod component;
 mod control;
@@ -17,6 +18,7 @@ mod signing;
 mod verdict;
 pub mod xml;
 
+pub use assurance::{Exception, Fact, KnownRepository, Outcome, Probed, Voucher};
 pub use code::{Code, Severity};
 pub use component::{InstalledPackage, Script};
 pub use control::{ControlId, Status};

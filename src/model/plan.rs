@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Digest, Event, Integrity, Secret, Signing};
+use super::{Code, Digest, Event, Integrity, Secret, Signing};
 
 /// What Landlock grants on a path. A grant on a directory covers everything below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,11 @@ pub struct Magic {
     pub offset: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+impl Magic {
+    /// Length of the head of a file in which marks are looked for; that of a tar archive ends at 262.
+    pub const WITHIN: usize = 512;
 }
 
 /// A file that the manager sees with another content than it has on disk.
@@ -253,6 +258,9 @@ pub struct Layout {
     pub reserved: Vec<(String, String)>,
     /// Names of system programs that a package's programs should not have.
     pub programs: Vec<String>,
+    /// Bytes that are free where packages are installed, if that is known.
+    #[serde(default)]
+    pub room: Option<u64>,
 }
 
 /// What the proxy may do in this run.
@@ -268,6 +276,9 @@ pub struct Network {
     pub extra_anchors: Vec<String>,
     /// Digests known before the start.
     pub expected: Vec<Expected>,
+    /// Findings in an artifact that the policy makes a refusal.
+    #[serde(default)]
+    pub refused: Vec<Code>,
     /// Whether these are all artifacts that may be released: then nothing else is, whatever a
     /// repository states of its own files.
     #[serde(default)]

@@ -107,7 +107,7 @@ pub(super) fn read(raw: &RawApproval, stated_in: String) -> Result<Approval, Wro
 }
 
 /// The last moment of a day.
-fn end_of(day: &str) -> Option<SystemTime> {
+pub(super) fn end_of(day: &str) -> Option<SystemTime> {
     if day.len() != 10 {
         return None;
     }

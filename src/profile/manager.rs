@@ -277,15 +277,20 @@ impl Profile {
 
     /// Leading bytes of artifacts.
     pub fn magic(&self) -> Result<Vec<Magic>, ShapeError> {
-        let decode = |entry: &MagicEntry| match hex::decode(&entry.hex) {
-            Ok(bytes) => Ok(Magic {
+        let broken = |message: String| ShapeError {
+            line: None,
+            message,
+        };
+        let decode = |entry: &MagicEntry| {
+            let bytes = hex::decode(&entry.hex).map_err(|e| broken(format!("`hex`: {e}")))?;
+            let end = usize::try_from(entry.offset).map(|from| from.saturating_add(bytes.len()));
+            if !end.is_ok_and(|end| end <= Magic::WITHIN) {
+                return Err(broken(format!("`offset`: beyond {} bytes", Magic::WITHIN)));
+            }
+            Ok(Magic {
                 offset: entry.offset,
                 bytes,
-            }),
-            Err(error) => Err(ShapeError {
-                line: None,
-                message: format!("`hex`: {error}"),
-            }),
+            })
         };
         self.artifacts.magic.iter().map(decode).collect()
     }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use url::Url;
 
 mod approval;
+mod assurance;
+pub mod facts;
 pub mod kernel;
 mod manager;
 mod policy;
@@ -14,12 +16,15 @@ mod raw;
 mod signing;
 
 pub use approval::Approval;
+pub use assurance::{AgeExemption, CLIENT, StatedFact};
 pub use manager::{
     Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
     Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
 pub use signing::SigningPolicy;
+
+use crate::model::Code;
 
 /// Effective policy: system policy merged with the project's, which can only add what the system
 /// policy does not lock.
@@ -39,10 +44,22 @@ pub struct Policy {
     pub artifacts: Vec<NamedArtifact>,
     /// Code that may run although it was downloaded.
     pub approvals: Vec<Approval>,
+    /// Findings in artifacts that are refusals, not notes.
+    pub refuse: Vec<Code>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
     /// What signatures are checked with.
     pub signing: SigningPolicy,
+    /// What is stated about repositories.
+    pub facts: Vec<StatedFact>,
+    /// Gaps that somebody answers for.
+    pub exceptions: Vec<crate::model::Exception>,
+    /// How long a version must have been published.
+    pub minimum_release_age: Option<std::time::Duration>,
+    /// Packages that may be younger.
+    pub age_exemptions: Vec<AgeExemption>,
+    /// File and line of every single-valued key that is set.
+    pub places: std::collections::BTreeMap<String, String>,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }
@@ -82,6 +99,8 @@ pub struct AllowedRepository {
     pub url: Url,
     /// The origin that it mirrors.
     pub origin: Option<Url>,
+    /// Key of the built-in facts that count for it too.
+    pub inherits: Option<String>,
     /// File and line, for messages.
     pub stated_in: String,
 }

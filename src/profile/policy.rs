@@ -11,15 +11,18 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::Digest as _;
 use toml::Spanned;
 use url::Url;
 
 use super::approval;
+use super::assurance::{self, Excepted};
+use super::facts;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::signing;
-use super::{AllowedRepository, NamePin, NamedArtifact, Policy};
+use super::{AllowedRepository, NamePin, NamedArtifact, Policy, StatedFact};
 use crate::model::{Algorithm, Code, Digest, Finding, Integrity, SourcePin};
 
 /// Name of the project's policy file.
@@ -27,6 +30,9 @@ const PROJECT_FILE: &str = "v4run.toml";
 
 /// Policies are written by hand; anything larger is no policy.
 const LIMIT: u64 = 1 << 20;
+
+/// What is found in artifacts and may be refused for it.
+const REFUSABLE: [Code; 1] = [Code::StartupCode];
 
 /// Who states a policy, and so what it may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,10 +75,13 @@ impl Policy {
                 .map(|origin| file.base(origin))
                 .transpose()?;
             let stated_in = file.place(repository.url.span().start);
+            let inherits = repository.inherits.as_ref();
+            let inherits = inherits.map(|word| file.sheet(word)).transpose()?;
             self.repositories.retain(|known| known.url != url);
             self.repositories.push(AllowedRepository {
                 url,
                 origin,
+                inherits,
                 stated_in,
             });
         }
@@ -99,6 +108,21 @@ impl Policy {
             };
             self.approvals.push(approval.map_err(refused)?);
         }
+        // Only ever more is refused, so that everybody may say it.
+        for found in &raw.refuse {
+            let mut known = REFUSABLE.iter();
+            let Some(code) = known.find(|code| code.name() == found.get_ref()) else {
+                let names = REFUSABLE
+                    .map(|code| format!("\"{}\"", code.name()))
+                    .join(", ");
+                let message = format!("`refuse` may list {names}, not: {}", found.get_ref());
+                return Err(file.invalid(Some(file.line(found)), &message));
+            };
+            if !self.refuse.contains(code) {
+                self.refuse.push(*code);
+            }
+        }
+        self.merge_assurance(file, &raw)?;
         self.signing(file, &raw, author)?;
         if let Some(level) = &raw.level {
             let number = match level.get_ref().as_str() {
@@ -110,16 +134,24 @@ impl Policy {
                     return Err(file.invalid(Some(file.line(level)), &message));
                 }
             };
+            if self.level < Some(number) {
+                self.places
+                    .insert("level".to_owned(), file.place(level.span().start));
+            }
             self.level = self.level.max(Some(number));
         }
         if let Some(store) = &raw.store {
             file.may_place(author, locked, store, "store")?;
             self.store = Some(file.absolute(store, "store")?);
+            self.places
+                .insert("store".to_owned(), file.place(store.span().start));
         }
         for (name, manager) in &raw.managers {
             file.may_place(author, locked, &manager.path, "managers")?;
             self.managers
                 .insert(name.clone(), file.absolute(&manager.path, "path")?);
+            let place = file.place(manager.path.span().start);
+            self.places.insert(format!("managers.{name}.path"), place);
         }
         if let Some(lockdown) = &raw.lockdown {
             if author != Author::System {
@@ -127,6 +159,8 @@ impl Policy {
                 return Err(file.invalid(Some(file.line(lockdown)), message));
             }
             self.lockdown = *lockdown.get_ref();
+            self.places
+                .insert("lockdown".to_owned(), file.place(lockdown.span().start));
         }
         self.sources.push((file.path.clone(), file.digest.clone()));
         Ok(())
@@ -186,6 +220,47 @@ impl Policy {
                 file.invalid(Some(file.line(root)), &message)
             })?;
             self.signing.roots = Some(text);
+        }
+        Ok(())
+    }
+
+    /// Statements, exceptions and the age of versions.
+    fn merge_assurance(&mut self, file: &PolicyFile, raw: &RawPolicy) -> Result<(), Finding> {
+        let refused = |wrong: approval::Wrong| {
+            let line = raw::line_of(&file.text, wrong.at);
+            file.invalid(Some(line), &wrong.message)
+        };
+        for stated in &raw.facts {
+            if self.lockdown {
+                return Err(file.locked(&stated.repository, "facts"));
+            }
+            let repository = file.base(&stated.repository)?;
+            let place = file.place(stated.repository.span().start);
+            let fact = assurance::fact(stated, place).map_err(refused)?;
+            // The later file speaks for a repository and a control.
+            self.facts.retain(|known| {
+                known.repository != repository || known.fact.control != fact.control
+            });
+            self.facts.push(StatedFact { repository, fact });
+        }
+        for stated in &raw.exceptions {
+            if self.lockdown {
+                return Err(file.locked(&stated.owner, "exceptions"));
+            }
+            let place = file.place(stated.owner.span().start);
+            match assurance::exception(stated, place, SystemTime::now()).map_err(refused)? {
+                Excepted::Control(exception) => self.exceptions.push(exception),
+                Excepted::Age(exemption) => self.age_exemptions.push(exemption),
+            }
+        }
+        if let Some(stated) = &raw.minimum_release_age {
+            let age = assurance::age(stated).map_err(refused)?;
+            // Whoever asks for more decides, so that a lockdown needs no rule here.
+            if self.minimum_release_age < Some(age) {
+                self.minimum_release_age = Some(age);
+                let place = file.place(stated.span().start);
+                self.places.insert("minimum-release-age".to_owned(), place);
+            }
         }
         Ok(())
     }
@@ -272,6 +347,16 @@ impl PolicyFile {
             integrity: Integrity::of(digest),
             stated_in: self.place(raw.file.span().start),
         })
+    }
+
+    /// The key of built-in facts.
+    fn sheet(&self, value: &Spanned<String>) -> Result<String, Finding> {
+        let names: Vec<String> = facts::names().map(|name| format!("\"{name}\"")).collect();
+        if names.contains(&format!("\"{}\"", value.get_ref())) {
+            return Ok(value.get_ref().clone());
+        }
+        let message = format!("`inherits` is one of {}", names.join(", "));
+        Err(self.invalid(Some(self.line(value)), &message))
     }
 
     /// Names that belong to one repository.
@@ -381,6 +466,16 @@ mod tests {
             repository.stated_in
         );
         assert_eq!(policy.sources.len(), 2);
+    }
+
+    #[test]
+    fn findings_may_be_refused_by_everybody() {
+        let refusing = "refuse = ['startup-code']\n";
+        let policy = load(&format!("lockdown = true\n{refusing}"), refusing).unwrap();
+        assert_eq!(policy.refuse, [Code::StartupCode]);
+        let wrong = load("", "level = 'L1'\nrefuse = ['integrity-mismatch']\n").unwrap_err();
+        assert!(wrong.subject.ends_with("v4run.toml:2"), "{wrong:?}");
+        assert!(wrong.message.contains("\"startup-code\""), "{wrong:?}");
     }
 
     #[test]

@@ -42,6 +42,38 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) sources: Vec<RawSource>,
     pub(super) trust_root: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) refuse: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) facts: Vec<RawFact>,
+    #[serde(default)]
+    pub(super) exceptions: Vec<RawException>,
+    pub(super) minimum_release_age: Option<Spanned<String>>,
+}
+
+/// One `[[facts]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawFact {
+    pub(super) repository: Spanned<String>,
+    pub(super) control: Spanned<String>,
+    pub(super) holds: bool,
+    pub(super) statement: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) checked: Spanned<String>,
+    pub(super) expires: Option<Spanned<String>>,
+    pub(super) compensated_by: Option<Spanned<String>>,
+}
+
+/// One `[[exceptions]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawException {
+    pub(super) control: Option<Spanned<String>>,
+    pub(super) package: Option<Spanned<String>>,
+    pub(super) owner: Spanned<String>,
+    pub(super) reason: Spanned<String>,
+    pub(super) expires: Spanned<String>,
 }
 
 /// One `[[approvals]]` table.
@@ -79,6 +111,7 @@ pub(super) struct RawArtifact {
 pub(super) struct RawRepository {
     pub(super) url: Spanned<String>,
     pub(super) origin: Option<Spanned<String>>,
+    pub(super) inherits: Option<Spanned<String>>,
 }
 
 /// One `[managers.NAME]` table.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::placing::Placing;
 use super::{Artifact, Inspection, Protocol, ReadAt};
+use crate::model::Code;
 use crate::model::Digest;
 use crate::model::Event;
 use crate::model::Examined;
@@ -31,15 +32,17 @@ struct Known {
 pub struct Inspector {
     protocol: &'static dyn Protocol,
     placing: Placing,
+    refused: Vec<Code>,
     known: Mutex<HashMap<(Digest, String), Known>>,
 }
 
 impl Inspector {
-    /// For an install tree of that layout.
-    pub fn new(protocol: &'static dyn Protocol, layout: Layout) -> Self {
+    /// For an install tree of that layout; what `refused` names is not let through when it is found.
+    pub fn new(protocol: &'static dyn Protocol, layout: Layout, refused: Vec<Code>) -> Self {
         Self {
             protocol,
             placing: Placing::new(layout),
+            refused,
             known: Mutex::default(),
         }
     }
@@ -59,6 +62,12 @@ impl Inspector {
         };
         if !known.told.swap(true, Ordering::Relaxed) {
             self.report(&inspection, sha256, tell);
+        }
+        let mut findings = inspection.findings.iter();
+        if let Some(found) = findings.find(|found| self.refused.contains(&found.code)) {
+            let message = format!("{}, which the policy refuses", found.message);
+            let refused = Finding::new(Code::PolicyRefused, found.subject.clone(), message);
+            return Err(Box::new(refused.with_hint(Code::PolicyRefused.remedy())));
         }
         self.placing.claim(&inspection)
     }
@@ -99,13 +108,12 @@ impl Inspector {
 mod tests {
     use super::*;
     use crate::model::Algorithm;
-    use crate::model::Code;
     use crate::protocol::pypi::Pypi;
     use crate::protocol::pypi::wheel::fixture;
 
     #[test]
     fn an_artifact_is_told_once_and_judged_each_time() {
-        let inspector = Inspector::new(&Pypi, Layout::default());
+        let inspector = Inspector::new(&Pypi, Layout::default(), Vec::new());
         let artifact = Artifact {
             name: None,
             version: None,
@@ -124,5 +132,10 @@ mod tests {
             let look = inspector.look(&artifact, &b"no zip".to_vec(), &other, &mut |_| {});
             assert_eq!(look.unwrap_err().code, Code::ArtifactInvalid);
         }
+        let strict = Inspector::new(&Pypi, Layout::default(), vec![Code::StartupCode]);
+        let mut told = 0;
+        let look = strict.look(&artifact, &content, &sha256, &mut |_| told += 1);
+        assert_eq!(look.unwrap_err().code, Code::PolicyRefused);
+        assert_eq!(told, 2);
     }
 }

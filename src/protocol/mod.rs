@@ -22,10 +22,12 @@ mod inspector;
 pub mod maven;
 pub mod npm;
 mod placing;
+mod probing;
 mod published;
 pub mod pypi;
 
 pub use inspector::Inspector;
+pub use probing::{Probes, Query};
 pub use published::{About, Attestation, Published, Signs};
 
 /// What a request asks for, decided before anything is sent.
@@ -275,6 +277,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// What it has for signatures and origin.
     fn signs(&self) -> &'static dyn Signs {
         &published::Unsigned
+    }
+
+    /// What it has for a read-only look at a repository.
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::Silent
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

@@ -6,6 +6,9 @@
 //! the same file. Paths are compared as the [`Layout`] maps them, so that two kinds of file that end
 //! in one directory meet.
 //!
+//! What does not fit on the disk any more is refused before it is begun: a manager that fetches
+//! everything first then leaves nothing half installed.
+//!
 //! What it does not see: files that the manager makes itself, and packages that nobody installed
 //! through the layout's root. A package may always replace its own files.
 
@@ -22,7 +25,14 @@ use crate::model::Layout;
 #[derive(Debug)]
 pub(super) struct Placing {
     layout: Layout,
-    owners: Mutex<HashMap<String, Owner>>,
+    claims: Mutex<Claims>,
+}
+
+#[derive(Debug)]
+struct Claims {
+    owners: HashMap<String, Owner>,
+    /// Unpacked bytes by package.
+    needs: HashMap<String, u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,8 +54,11 @@ impl Placing {
             };
             (file.path, owner)
         });
-        let owners = Mutex::new(owners.collect());
-        Self { layout, owners }
+        let claims = Mutex::new(Claims {
+            owners: owners.collect(),
+            needs: HashMap::new(),
+        });
+        Self { layout, claims }
     }
 
     /// Which of these programs have the name of a system program.
@@ -64,7 +77,8 @@ impl Placing {
             .iter()
             .map(|placed| (self.path(placed.kind, &placed.path), &placed.digest))
             .collect();
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let Claims { owners, needs } = &mut *claims;
         for (path, digest) in &paths {
             if let Some(owner) = self
                 .reserved(path)
@@ -80,6 +94,14 @@ impl Placing {
                 return Err(clash(inspection, path, &owner.name, owner.installed));
             }
         }
+        let others = needs.iter().filter(|(name, _)| **name != inspection.name);
+        let needed = others.fold(inspection.examined.unpacked, |sum, (_, size)| {
+            sum.saturating_add(*size)
+        });
+        if let Some(room) = self.layout.room.filter(|room| *room < needed) {
+            return Err(no_room(inspection, needed, room));
+        }
+        needs.insert(inspection.name.clone(), inspection.examined.unpacked);
         for (path, digest) in paths {
             let owner = Owner {
                 name: inspection.name.clone(),
@@ -137,6 +159,16 @@ fn clash(inspection: &Inspection, path: &str, owner: &str, installed: bool) -> B
     )
 }
 
+fn no_room(inspection: &Inspection, needed: u64, room: u64) -> Box<Finding> {
+    let file = &inspection.examined.file;
+    let message = format!(
+        "`{file}` does not fit: the packages of this run unpack to {needed} bytes or more, and \
+         {room} bytes were free at its start"
+    );
+    let finding = Finding::new(Code::NoRoom, file.clone(), message);
+    Box::new(finding.with_hint(Code::NoRoom.remedy()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -166,6 +198,7 @@ mod tests {
             ],
             reserved: vec![("lib/site/manager".into(), "manager".into())],
             programs: vec!["ls".into()],
+            room: Some(100),
         }
     }
 
@@ -182,6 +215,28 @@ mod tests {
                 .collect(),
             ..Inspection::default()
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_before_it_is_begun() {
+        let placing = Placing::new(layout());
+        let sized = |name, unpacked| {
+            let mut wants = wants(name, &[("lib", name, None)]);
+            wants.examined.unpacked = unpacked;
+            wants
+        };
+        placing.claim(&sized("first", 60)).unwrap();
+        // Asked for again it is the same package, not a second one.
+        placing.claim(&sized("first", 60)).unwrap();
+        let refused = placing.claim(&sized("second", 41)).unwrap_err();
+        assert_eq!(refused.code, Code::NoRoom);
+        assert!(refused.message.contains("101 bytes"), "{refused:?}");
+        placing.claim(&sized("third", 40)).unwrap();
+        let unknown = Placing::new(Layout {
+            room: None,
+            ..layout()
+        });
+        unknown.claim(&sized("second", u64::MAX)).unwrap();
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod index;
 mod limits;
 mod merge;
 mod pipeline;
+mod probe;
 mod repositories;
 mod target;
 #[cfg(test)]
@@ -44,6 +45,8 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+
+pub use self::probe::{Answer as ProbeAnswer, Inquiry, Question};
 
 use self::ahead::Ahead;
 use self::authority::{Authority, AuthorityError};
@@ -234,7 +237,7 @@ fn set_up(
         under_way: Merge::default(),
         ahead,
         belonging: Belonging::new(network.pins),
-        inspector: Inspector::new(protocol, network.layout),
+        inspector: Inspector::new(protocol, network.layout, network.refused),
         vouching,
     };
     let pipeline = Arc::new(pipeline);

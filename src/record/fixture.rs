@@ -5,12 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::Outcome;
+use super::{Outcome, Recorder, Sealed, SigningKey};
 use crate::diag::ManagerStatus;
 use crate::manager::Project;
 use crate::model::{
-    Algorithm, Anchor, AnchorClass, Assessment, Decision, Digest, Event, InstalledPackage,
-    Integrity, Released, Script, Source, TlsPeer, Tool,
+    Algorithm, Anchor, AnchorClass, Assessment, ControlId, ControlVerdict, Decision, Digest, Event,
+    Fact, InstalledPackage, Integrity, KnownRepository, Level, LevelStatus, LevelVerdict,
+    Outcome as ProbeOutcome, Probed, Released, Script, Source, Status, Subject, TlsPeer, Tool,
+    Voucher,
 };
 
 /// A digest of one repeated byte.
@@ -70,6 +72,47 @@ pub(crate) fn connected(class: AnchorClass) -> Event {
             anchor_class: Some(class),
             not_after: "2031-01-01T00:00:00Z".into(),
         },
+    }
+}
+
+/// A statement that counts at the time of [`known`].
+pub(crate) fn fact(control: ControlId, holds: bool) -> Fact {
+    Fact {
+        control,
+        holds,
+        statement: "what is stated".into(),
+        source: "who says so".into(),
+        checked: "2026-11-01".into(),
+        expires: "2027-01-31".into(),
+        compensated_by: Some("x".into()),
+        voucher: Voucher::Policy,
+        stated_in: "v4run.toml:3".into(),
+    }
+}
+
+/// The repository of [`released`] with what is stated about it.
+pub(crate) fn known(facts: Vec<Fact>) -> KnownRepository {
+    KnownRepository {
+        repository: "default".into(),
+        base: "https://registry.invalid:8443/".into(),
+        standard: true,
+        at: "2026-11-22T12:00:00Z".into(),
+        facts,
+    }
+}
+
+/// A probe of that repository.
+pub(crate) fn probed(control: ControlId, outcome: ProbeOutcome) -> Probed {
+    Probed {
+        base: "https://registry.invalid:8443/".into(),
+        control,
+        outcome,
+        asked: "GET /.well-known/security.txt".into(),
+        status: Some(200),
+        detail: "what was seen".into(),
+        body: Some(digest(Algorithm::Sha256, 30)),
+        at: "2026-11-22T10:00:00Z".into(),
+        expires: "2026-11-23T10:00:00Z".into(),
     }
 }
 
@@ -176,4 +219,50 @@ pub(crate) fn outcome(assessment: Assessment) -> Outcome {
         before_start: false,
         assessment,
     }
+}
+
+/// A verdict of one status on every control, as far as an output cares.
+pub(crate) fn assessment(status: Status) -> Assessment {
+    let verdict = |control: ControlId| ControlVerdict {
+        control,
+        title: format!("title of {control}"),
+        subject: Subject::Client,
+        level: Level::L1,
+        status,
+        detail: "three of three".into(),
+        modifiers: Vec::new(),
+        conforming: Some((3, 3)),
+        counts: BTreeMap::new(),
+        evidence: serde_json::json!({ "control": control }),
+    };
+    let reached = match status.result() {
+        "met" => LevelStatus::Supported,
+        _ => LevelStatus::NotMet,
+    };
+    let level = |level| LevelVerdict {
+        level,
+        verdict: reached,
+        blocking: Vec::new(),
+    };
+    Assessment {
+        interpretation: "v4run-1".into(),
+        controls: ControlId::all().map(verdict).collect(),
+        levels: Level::ALL.into_iter().map(level).collect(),
+        components: 3,
+    }
+}
+
+/// A sealed record of those events.
+pub(crate) fn sealed(
+    place: &std::path::Path,
+    events: Vec<Event>,
+    status: Status,
+    key: Option<SigningKey>,
+) -> Sealed {
+    let recorder = Recorder::start(place, Box::new(|_event| {})).unwrap();
+    for event in events {
+        recorder.send(event);
+    }
+    let recorded = recorder.finish().unwrap().signed_with(key);
+    recorded.seal(&outcome(assessment(status))).unwrap()
 }

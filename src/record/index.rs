@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use url::Url;
 
 use crate::model::{
-    Decision, Digest, Event, Finding, InstalledPackage, Integrity, Released, TlsPeer, Tool, Vouched,
+    Decision, Digest, Event, Exception, Finding, InstalledPackage, Integrity, KnownRepository,
+    Probed, Released, TlsPeer, Tool, Vouched,
 };
 
 /// What the proxy released for an installed package.
@@ -87,6 +88,12 @@ pub struct Index<'a> {
     pub proxy_ready: bool,
     /// Inputs.
     pub inputs: Vec<Input<'a>>,
+    /// What is stated about the repositories of the plan, by their identifiers.
+    pub known: BTreeMap<&'a str, &'a KnownRepository>,
+    /// What probes saw.
+    pub probes: Vec<&'a Probed>,
+    /// Gaps that the policy answers for.
+    pub exceptions: Vec<&'a Exception>,
     /// Connections to repositories.
     pub connections: Vec<Connection<'a>>,
     /// Released artifacts; equal ones once.
@@ -153,6 +160,11 @@ impl<'a> Index<'a> {
             Event::InputRead { name, path, sha256 } => {
                 self.inputs.push(Input { name, path, sha256 });
             }
+            Event::RepositoryKnown(known) => {
+                self.known.insert(&known.repository, known);
+            }
+            Event::Probed(probed) => self.probes.push(probed),
+            Event::Excepted(exception) => self.exceptions.push(exception),
             Event::Connected { host, address, tls } => {
                 self.connections.push(Connection { host, address, tls });
             }

@@ -44,6 +44,8 @@ pub struct Journal {
     written: u64,
     seq: u64,
     prev: String,
+    /// Over every line so far.
+    whole: Sha256,
     failed: bool,
 }
 
@@ -82,6 +84,7 @@ impl Journal {
             written: 0,
             seq: 0,
             prev: ORIGIN.to_owned(),
+            whole: Sha256::new(),
             failed: false,
         })
     }
@@ -106,6 +109,8 @@ impl Journal {
         self.seq += 1;
         self.buffer.extend_from_slice(&line);
         self.buffer.push(b'\n');
+        self.whole.update(&line);
+        self.whole.update(b"\n");
         if self.buffer.len() >= BUFFER {
             self.flush()
         } else {
@@ -163,8 +168,14 @@ impl Journal {
         }
     }
 
-    /// Writes the rest and makes it durable. The journal takes nothing more.
-    pub fn finish(mut self) -> Result<(), RecordError> {
+    /// Digest of the last line so far, hex.
+    pub(super) fn head(&self) -> &str {
+        &self.prev
+    }
+
+    /// Writes the rest and makes it durable. The journal takes nothing more. Returns the SHA-256 of
+    /// the whole file, hex.
+    pub fn finish(mut self) -> Result<String, RecordError> {
         self.flush()?;
         self.file.sync_all().map_err(|source| self.io(source))?;
         File::open(&self.directory)
@@ -172,7 +183,8 @@ impl Journal {
             .map_err(|source| RecordError::Io {
                 path: self.directory.clone(),
                 source,
-            })
+            })?;
+        Ok(hex::encode(self.whole.finalize()))
     }
 
     /// Lets every later write fail, as on a full disk: the new handle is a read-only one.

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 
 use crate::model::{Code, Finding};
 
+mod attest;
 mod bounds;
+mod cross;
 mod cyclonedx;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -30,6 +32,7 @@ mod seal;
 mod summary;
 mod verify;
 
+pub use attest::key::{KeyError, PublicKey, SigningKey};
 pub use human::human;
 pub use index::{Connection, Index, Input, Judged, Origin, Suppressed};
 pub use journal::Journal;
@@ -40,7 +43,7 @@ pub use recorder::{Observer, Recorder, Sender};
 pub use seal::Sealed;
 pub use summary::{ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation};
 pub(crate) use verify::load_summary;
-pub use verify::{Check, Verification, verify};
+pub use verify::{Check, Verification, verify, verify_with};
 
 /// The journal's name in a record directory.
 pub const EVENTS: &str = "events.jsonl";
@@ -48,6 +51,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const BOM: &str = "record.cdx.json";
 /// The summary's name in a record directory.
 pub const SUMMARY: &str = "summary.json";
+/// The signed statements' name in a record directory.
+pub const ATTESTATION: &str = "attestation.intoto.jsonl";
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +87,15 @@ pub enum RecordError {
     /// More events than a record holds, or the recording thread ended.
     #[error("the record is incomplete: {0} events were lost")]
     Lost(u64),
+    /// Of a form that this version cannot read.
+    #[error("the record was made by a newer v4run, its form has number {format}")]
+    Newer {
+        /// Its number.
+        format: u32,
+    },
+    /// The record could not be signed.
+    #[error("the record could not be signed")]
+    Unsigned(#[source] KeyError),
     /// A file of the record is not what it should be.
     #[error("`{path}` is not readable as a part of a record")]
     Malformed {
@@ -101,9 +115,11 @@ impl RecordError {
             Self::Io { .. } => {
                 Some("name a writable directory on a disk with free space with `--record DIR`")
             }
+            Self::Newer { .. } => Some("read it with that version"),
             Self::Json(_)
             | Self::TooLarge { .. }
             | Self::Failed
+            | Self::Unsigned(_)
             | Self::Lost(_)
             | Self::Malformed { .. } => None,
         }
@@ -122,9 +138,12 @@ impl RecordError {
             Self::Occupied(path) | Self::Io { path, .. } | Self::Malformed { path, .. } => {
                 path.display().to_string()
             }
-            Self::Json(_) | Self::TooLarge { .. } | Self::Failed | Self::Lost(_) => {
-                "record".to_owned()
-            }
+            Self::Json(_)
+            | Self::TooLarge { .. }
+            | Self::Failed
+            | Self::Unsigned(_)
+            | Self::Newer { .. }
+            | Self::Lost(_) => "record".to_owned(),
         };
         let finding = Finding::new(Code::RecordFailed, subject, message);
         match self.hint() {

@@ -65,6 +65,12 @@ impl Reading {
             .collect()
     }
 
+    /// The first line that this version does not know, from 1.
+    pub fn first_unknown(&self) -> Option<u64> {
+        let unknown = self.entries.iter().find(|entry| entry.event.is_none());
+        unknown.map(|entry| entry.seq + 1)
+    }
+
     /// How many believed lines this version does not know.
     pub fn unknown(&self) -> usize {
         self.entries

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::gate::{self, Gate};
-use super::{Journal, Observer, RecordError};
+use super::{Journal, Observer, RecordError, SigningKey};
 use crate::model::{Event, Finding};
 
 /// Events of a record. An install of 20 000 packages has a quarter of it.
@@ -28,6 +28,7 @@ pub struct Recorded {
     counted: Option<Counts>,
     repeated: u64,
     reported: bool,
+    pub(super) key: Option<SigningKey>,
 }
 
 #[derive(Default)]
@@ -66,7 +67,15 @@ impl Recorded {
             counted: None,
             repeated: 0,
             reported: false,
+            key: None,
         }
+    }
+
+    /// Lets the seal sign the record.
+    #[must_use]
+    pub fn signed_with(mut self, key: Option<SigningKey>) -> Self {
+        self.key = key;
+        self
     }
 
     /// The record directory, absolute.

@@ -2,7 +2,7 @@
 //!
 //! Called once by the session after everything of the run is gone. Order: verdicts into the
 //! journal, CycloneDX file in place, seal with its digest into the journal and made durable, summary
-//! in place. So a journal with a seal has its CycloneDX file, and a summary has its seal. Files are
+//! in place, statements on all of them last. So a journal with a seal has its CycloneDX file, and a summary has its seal. Files are
 //! written beside their place and moved, never over something that is there (renameat2(2)
 //! `RENAME_NOREPLACE` or link(2)).
 
@@ -14,9 +14,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::attest::statement::Resource;
+use super::attest::{Kind, Payload, dsse, result, statement, trace};
+use super::cyclonedx::Attested;
 use super::index::Index;
 use super::summary::Summary;
-use super::{BOM, Outcome, RecordError, Recorded, SUMMARY, cyclonedx};
+use super::{
+    ATTESTATION, BOM, EVENTS, Outcome, RecordError, Recorded, SUMMARY, SigningKey, attest,
+    cyclonedx,
+};
 use crate::diag::{Exit, decide};
 use crate::model::{Algorithm, Digest, Event};
 
@@ -49,12 +55,26 @@ impl Recorded {
         }
         let directory = self.directory().to_owned();
         let index = Index::new(&self.events);
-        let bom = json(&cyclonedx::build(&index, outcome))?;
+        let trace = trace::statement(&index, outcome, self.journal.head())?;
+        let key = self.key.as_ref().map(|key| key.public().id());
+        let attested = Attested {
+            file: key.as_ref().map_or(Kind::Trace.file(), |_key| ATTESTATION),
+            key,
+            trace: &sha256(&trace.bytes)?,
+        };
+        let document = cyclonedx::build(&index, outcome, &attested);
+        let bom = json(&document)?;
+        let digest = sha256(&bom)?;
         let summary = Summary::new(&index, outcome, exit);
         let written = json(&summary)?;
+        let inputs = statement::inputs(&index);
+        let bill = Resource::named(BOM).with(&digest);
+        let mut subject = statement::artifacts(&index);
+        subject.extend(inputs.iter().cloned());
+        subject.push(bill.clone());
+        let mut payloads = vec![attest::of_bom(&document, &subject)?, trace];
         drop(index);
-        let digest = sha256(&bom)?;
-        place(&directory, BOM, &bom)?;
+        place(&directory, BOM, &bom, true)?;
         self.push(Event::Sealed {
             exit_code: exit.status(),
             bom: digest.clone(),
@@ -62,8 +82,20 @@ impl Recorded {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
-        self.journal.finish()?;
-        place(&directory, SUMMARY, &written)?;
+        let journal = self.journal.finish()?;
+        place(&directory, SUMMARY, &written, true)?;
+        let mut events = Resource::named(EVENTS);
+        events.digest.insert("sha256".to_owned(), journal);
+        let mut subject = vec![
+            bill,
+            events,
+            Resource::named(SUMMARY).with(&sha256(&written)?),
+        ];
+        subject.extend(inputs);
+        let index = Index::new(&self.events);
+        payloads.push(result::test(&index, &outcome.assessment, &subject)?);
+        payloads.extend(result::verification(&index, outcome, &subject)?);
+        attest(&directory, &payloads, self.key.as_ref())?;
         Ok(Sealed {
             directory,
             exit,
@@ -71,6 +103,27 @@ impl Recorded {
             summary,
         })
     }
+}
+
+/// Writes the statements: signed and in one file, or bare.
+fn attest(
+    directory: &Path,
+    payloads: &[Payload],
+    key: Option<&SigningKey>,
+) -> Result<(), RecordError> {
+    let Some(key) = key else {
+        // They can be made again from the record: nothing is lost with them in a crash.
+        return payloads
+            .iter()
+            .try_for_each(|one| place(directory, one.kind.file(), &one.bytes, false));
+    };
+    let mut lines = Vec::new();
+    for payload in payloads {
+        let envelope = dsse::sign(key, &payload.bytes).map_err(RecordError::Unsigned)?;
+        lines.extend(serde_json::to_vec(&envelope).map_err(RecordError::Json)?);
+        lines.push(b'\n');
+    }
+    place(directory, ATTESTATION, &lines, true)
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
@@ -86,8 +139,8 @@ pub(super) fn sha256(bytes: &[u8]) -> Result<Digest, RecordError> {
         .map_err(|_length| RecordError::Failed)
 }
 
-/// Puts a whole, durable file at its place.
-fn place(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
+/// Puts a whole file at its place.
+fn place(directory: &Path, name: &str, bytes: &[u8], durable: bool) -> Result<(), RecordError> {
     let path = directory.join(name);
     let io = |source| RecordError::Io {
         path: path.clone(),
@@ -99,7 +152,9 @@ fn place(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), RecordError> 
         .tempfile_in(directory)
         .map_err(io)?;
     file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
+    if durable {
+        file.as_file().sync_all().map_err(io)?;
+    }
     file.persist_noclobber(&path)
         .map_err(|error| io(error.error))?;
     Ok(())

@@ -288,8 +288,10 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
         listener,
         Parts {
             manager: stage.manager,
-            inspector: protocol::by_name(&stage.prepared.network.protocol)
-                .map(|named| Inspector::new(named, stage.prepared.network.layout.clone())),
+            inspector: protocol::by_name(&stage.prepared.network.protocol).map(|named| {
+                let network = &stage.prepared.network;
+                Inspector::new(named, network.layout.clone(), network.refused.clone())
+            }),
             process: manager.as_raw(),
             child: stage.prepared.launch.child.clone().map(PathBuf::from),
             gate: Some(stage.gate),

@@ -20,19 +20,25 @@ use crate::profile::Policy;
 use crate::record;
 use crate::record::{Index, Outcome, Recorder};
 
+mod assurance;
 pub mod children;
 mod confined;
 pub mod doctor;
+pub mod effective;
 mod identity;
+mod kept;
 mod places;
 mod prepare;
+pub mod probe;
 mod query;
 mod runtime;
 mod seeds;
 mod signals;
+mod signing;
 
 use identity::Needs;
 use places::{Environment, RunDirs};
+use signing::Signing;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub struct Options {
     pub policy: Option<PathBuf>,
     /// `--level`.
     pub level: Option<Level>,
+    /// `--sign-key`.
+    pub sign_key: Option<PathBuf>,
     /// The manager's driver.
     pub manager: &'static dyn Manager,
     /// The manager as it was named on the command line.
@@ -61,6 +69,7 @@ struct Run {
     options: Options,
     environment: Environment,
     directory: PathBuf,
+    signing: Signing,
 }
 
 /// Runs the manager and returns v4run's exit status.
@@ -72,12 +81,18 @@ pub fn run(options: Options) -> u8 {
             return fail(&finding);
         }
     };
+    let mut environment: Environment = std::env::vars_os().collect();
+    let signing = match Signing::open(options.sign_key.as_deref(), &mut environment) {
+        Ok(signing) => signing,
+        Err(finding) => return fail(&finding),
+    };
     let run = Run {
         id: Uuid::new_v4(),
         started: SystemTime::now(),
         options,
-        environment: std::env::vars_os().collect(),
+        environment,
         directory,
+        signing,
     };
     match run.finish() {
         Ok(status) => status,
@@ -199,6 +214,7 @@ impl Run {
                 sha256: sha256.clone(),
             });
         }
+        assurance::exceptions(&policy).for_each(|event| recorder.send(event));
         let store = places::store(&self.environment, policy.store.as_deref())?;
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
@@ -238,6 +254,20 @@ impl Run {
             &store.canonicalize().unwrap_or_else(|_| store.clone()),
             &prepared,
         )?;
+        prepared.network.refused.clone_from(&policy.refuse);
+        self.signing.kept_apart(&prepared.launch.rules)?;
+        // What the manager may write is no observation of anybody's.
+        let state = places::probes(&self.environment)
+            .map(|state| state.canonicalize().unwrap_or(state))
+            .filter(|state| !is_exposed(state, &prepared));
+        assurance::known(
+            &prepared.network,
+            &policy,
+            state.as_deref(),
+            SystemTime::now(),
+        )?
+        .into_iter()
+        .for_each(|event| recorder.send(event));
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         let network = &mut prepared.network;
@@ -341,6 +371,7 @@ impl Run {
             before_start: !ended.started,
             assessment,
         };
+        let recorded = recorded.signed_with(self.signing.key);
         let sealed = recorded.seal(&outcome).map_err(|e| e.finding())?;
         for line in record::human(&sealed.summary, &sealed.directory) {
             say(&line);
@@ -352,14 +383,14 @@ impl Run {
     }
 }
 
+fn is_exposed(path: &Path, prepared: &Prepared) -> bool {
+    let mut rules = prepared.launch.rules.iter();
+    rules.any(|rule| rule.access == Access::Write && path.starts_with(&rule.path))
+}
+
 /// What v4run writes must not lie where the manager may write.
 fn kept_apart(what: &str, path: &Path, prepared: &Prepared) -> Result<(), Finding> {
-    let exposed = prepared
-        .launch
-        .rules
-        .iter()
-        .any(|rule| rule.access == Access::Write && path.starts_with(&rule.path));
-    if !exposed {
+    if !is_exposed(path, prepared) {
         return Ok(());
     }
     let shown = path.display().to_string();

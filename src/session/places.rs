@@ -66,6 +66,11 @@ pub(super) fn record(environment: &Environment, run: &str) -> Result<PathBuf, Fi
     Ok(base.join("records").join(format!("{now}-{short}")))
 }
 
+/// Where probes of repositories are kept, if there is a place for state at all.
+pub(super) fn probes(environment: &Environment) -> Option<PathBuf> {
+    xdg(environment, "XDG_STATE_HOME", ".local/state").map(|base| base.join("probes"))
+}
+
 /// Root of the store.
 pub(super) fn store(environment: &Environment, policy: Option<&Path>) -> Result<PathBuf, Finding> {
     if let Some(path) = policy {

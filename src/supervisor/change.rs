@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::path::{Named, descriptor, shown};
+use super::path::{Named, descriptor, real_directory, shown};
 use super::{Answer, Supervisor};
 use crate::model::{Code, Finding};
 use crate::profile::kernel;
@@ -64,7 +64,7 @@ impl Supervisor {
             let real = if own {
                 parent.to_owned()
             } else {
-                std::fs::canonicalize(parent).ok()?
+                real_directory(parent).ok()?
             };
             let full = real.join(path.file_name().unwrap_or_default());
             if !self.is_writable(&full) {

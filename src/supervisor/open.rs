@@ -23,7 +23,7 @@ use super::recall::Recalled;
 use super::sealed::Copy;
 use super::{Answer, Supervisor, Turn};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Decision, Digest, Event, Finding, Integrity, Trust};
+use crate::model::{Code, Decision, Digest, Event, Finding, Integrity, Magic, Trust};
 use crate::profile::kernel;
 use crate::protocol::Artifact;
 use crate::sys::fd;
@@ -67,6 +67,14 @@ const MACHINE: &[&str] = &[
     "version_signature",
 ];
 
+/// An open for reading that is being judged.
+struct Reading<'a, 't> {
+    notification: &'a Notification,
+    call: &'a str,
+    flags: i32,
+    turn: &'a Turn<'t>,
+}
+
 impl Supervisor {
     pub(super) fn open(&self, notification: &Notification, turn: &Turn<'_>) -> Answer {
         let name = kernel::by_number(notification.number).map_or("", |call| call.name);
@@ -99,7 +107,13 @@ impl Supervisor {
         if let Ok(below) = named.lexical.strip_prefix("/proc") {
             return self.proc(notification, name, &named, below, flags);
         }
-        self.read(notification, name, &named, flags, turn)
+        let asked = Reading {
+            notification,
+            call: name,
+            flags,
+            turn,
+        };
+        self.read(&asked, &named)
     }
 
     fn asked(&self, notification: &Notification, name: &str) -> io::Result<(Named, i32)> {
@@ -176,19 +190,20 @@ impl Supervisor {
         }
     }
 
-    fn read(
-        &self,
-        notification: &Notification,
-        name: &str,
-        named: &Named,
-        flags: i32,
-        turn: &Turn<'_>,
-    ) -> Answer {
+    fn read(&self, asked: &Reading<'_, '_>, named: &Named) -> Answer {
         self.counts.opens.fetch_add(1, Ordering::Relaxed);
         let go_on = Answer::GoOn(Continue::LandlockDecides);
+        if asked.flags & libc::O_DIRECTORY == 0
+            && self.is_readable(&named.lexical)
+            && let Ok(file) = named.open_straight()
+            && let Ok(metadata) = file.metadata()
+            && metadata.is_file()
+        {
+            return self.hand_over(asked, &named.lexical, file, &metadata);
+        }
         // What cannot be reached from here cannot be reached by the manager either: same user, same
         // capabilities, fewer rights. The kernel gives it the true errno.
-        let Ok(held) = named.hold(flags & libc::O_NOFOLLOW == 0) else {
+        let Ok(held) = named.hold(asked.flags & libc::O_NOFOLLOW == 0) else {
             return go_on;
         };
         let held = File::from(held);
@@ -199,11 +214,26 @@ impl Supervisor {
             return go_on;
         }
         if !self.is_readable(&path) {
-            return unreadable(name, &path);
+            return unreadable(asked.call, &path);
         }
         if !metadata.is_file() || self.is_runtime(&path) {
             return go_on;
         }
+        let Ok(file) = File::open(by_descriptor(&held)) else {
+            return go_on;
+        };
+        self.hand_over(asked, &path, file, &metadata)
+    }
+
+    /// Answers with a file that was opened here, or with what the manager is given in its place.
+    fn hand_over(
+        &self,
+        asked: &Reading<'_, '_>,
+        path: &Path,
+        mut file: File,
+        metadata: &Metadata,
+    ) -> Answer {
+        let (notification, flags) = (asked.notification, asked.flags);
         let view = self.files.views.iter().find(|view| {
             let same = |other: &std::fs::Metadata| {
                 other.dev() == metadata.dev() && other.ino() == metadata.ino()
@@ -213,27 +243,24 @@ impl Supervisor {
         if let Some(view) = view {
             return self.inject_bytes(notification, &view.content, flags);
         }
-        let Ok(mut file) = File::open(by_descriptor(&held)) else {
-            return go_on;
-        };
-        if !self.is_artifact(&path, &file) {
+        if !self.is_artifact(path, &file) {
             // The file that was looked at, whatever its name leads to by now.
             return self.inject(notification, &file.into(), flags);
         }
-        let at_hand = self.sealed.find(&path, &metadata);
+        let at_hand = self.sealed.find(path, metadata);
         let verified = match at_hand {
             Some(copy) => Ok(copy),
             None => {
-                turn.pass();
-                self.artifact(&path, &mut file, &metadata)
+                asked.turn.pass();
+                self.artifact(path, &mut file, metadata)
             }
         };
         match verified {
             Ok(copy) => {
                 if !copy.own {
                     self.send(Event::Call {
-                        call: name.to_owned(),
-                        subject: shown(&path),
+                        call: asked.call.to_owned(),
+                        subject: shown(path),
                         decision: Decision::Allowed,
                         digest: Some(copy.sha256.clone()),
                     });
@@ -261,9 +288,14 @@ impl Supervisor {
         {
             return true;
         }
+        let mut head = [0_u8; Magic::WITHIN];
+        let Ok(length) = file.read_at(&mut head, 0) else {
+            return false;
+        };
         self.files.artifact_magic.iter().any(|magic| {
-            let mut bytes = vec![0_u8; magic.bytes.len()];
-            file.read_exact_at(&mut bytes, magic.offset).is_ok() && bytes == magic.bytes
+            let from = usize::try_from(magic.offset).unwrap_or(usize::MAX);
+            let head = head.get(..length).and_then(|head| head.get(from..));
+            head.is_some_and(|head| head.starts_with(&magic.bytes))
         })
     }
 

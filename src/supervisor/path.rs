@@ -7,13 +7,13 @@
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::Supervisor;
@@ -92,7 +92,7 @@ impl Supervisor {
             return false;
         }
         let real = named.lexical.parent().and_then(|parent| {
-            let real = fs::canonicalize(parent).ok()?;
+            let real = real_directory(parent).ok()?;
             Some(real.join(named.lexical.file_name()?))
         });
         let holds = |path: &Path| {
@@ -150,6 +150,24 @@ impl Named {
         Ok(openat2(&base, self.text.as_os_str(), how)?)
     }
 
+    /// Opens what an absolute path names for reading, if no part of it is a link: then
+    /// [`Named::lexical`] is where the file really is. `ELOOP` where that cannot be told.
+    ///
+    /// Only for paths below places that the manager may read, because opening is an access; it never
+    /// waits for anybody.
+    pub(super) fn open_straight(&self) -> io::Result<File> {
+        if self.climbs || !Path::new(&self.text).is_absolute() {
+            return Err(io::Error::from_raw_os_error(libc::ELOOP));
+        }
+        let how = OpenHow::new()
+            .flags(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let file = openat2(AT_FDCWD, &self.lexical, how)?;
+        // The description is handed out: the manager did not ask for that flag.
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+        Ok(file.into())
+    }
+
     /// Whether the path is another name of one of the manager's own descriptors.
     pub(super) fn is_own_descriptor(&self) -> bool {
         ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd"]
@@ -171,6 +189,18 @@ pub(super) fn hold_descriptor(thread: i32, number: i32) -> io::Result<OwnedFd> {
 /// The path by which a held object can be used again.
 pub(super) fn by_descriptor(held: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()))
+}
+
+/// Where a directory really is. Mostly where its name says, which one call tells; only a path with
+/// links in it is followed part by part.
+pub(super) fn real_directory(directory: &Path) -> io::Result<PathBuf> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    match openat2(AT_FDCWD, directory, how) {
+        Ok(_) => Ok(directory.to_owned()),
+        Err(_) => fs::canonicalize(directory),
+    }
 }
 
 /// Where a held object really is.

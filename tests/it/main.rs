@@ -10,6 +10,7 @@
 
 mod artifacts;
 mod attack;
+mod attest;
 mod bad_input;
 mod bom;
 mod canaries;

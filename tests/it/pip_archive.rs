@@ -259,6 +259,12 @@ fn code_that_runs_at_every_start_is_told() {
         python.v4run(&arguments).run().succeeds();
         assert!(!ran.exists(), "{arguments:?}");
     }
+    let project = &python.project;
+    project.file("v4run.toml", "refuse = ['startup-code']\n");
+    let run = python.v4run(&["install", "leaf"]).run();
+    run.refuses(120, "policy-refused", "4.18");
+    assert!(!python.packages().join("leaf.pth").exists());
+    fs::remove_file(project.path("v4run.toml")).unwrap();
     python.v4run(&["install", "leaf"]).run().succeeds();
     python.pip(&["list"]).run();
     assert!(ran.exists(), "the control does not fire");

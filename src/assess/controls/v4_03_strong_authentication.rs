@@ -1,9 +1,10 @@
 //! Control 4.3: the repository demands strong authentication.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! Folds what is stated about the operators of the repositories used and what probes saw of them;
+//! an install alone shows nothing of it.
 //! SCVS 1.0, chapter V4, control 4.3.
 
+use crate::assess::repository::operator;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
@@ -38,7 +39,7 @@ impl Control for StrongAuthentication {
         "How the operator authenticates publishers: an install only reads."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("no dated statement about this repository was available")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        operator(evidence, self.id())
     }
 }

@@ -1,9 +1,10 @@
 //! Control 4.4: the repository supports publishing with a second factor.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! Folds what is stated about the operators of the repositories used and what probes saw of them;
+//! an install alone shows nothing of it.
 //! SCVS 1.0, chapter V4, control 4.4.
 
+use crate::assess::repository::operator;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
@@ -37,7 +38,7 @@ impl Control for MfaPublishing {
         "Whether a publisher who could use it does."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("no dated statement about this repository was available")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        operator(evidence, self.id())
     }
 }

@@ -1,9 +1,10 @@
 //! Control 4.7: reporting of incidents can be automated.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! Folds what is stated about the operators of the repositories used and what probes saw of them;
+//! an install alone shows nothing of it.
 //! SCVS 1.0, chapter V4, control 4.7.
 
+use crate::assess::repository::operator;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
@@ -36,7 +37,7 @@ impl Control for AutomatedReporting {
         "Whether reports from programs are acted upon."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("no dated statement about this repository was available")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        operator(evidence, self.id())
     }
 }

@@ -1,9 +1,10 @@
 //! Control 4.9: the repository notifies users of security issues.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! Folds what is stated about the operators of the repositories used and what probes saw of them;
+//! an install alone shows nothing of it.
 //! SCVS 1.0, chapter V4, control 4.9.
 
+use crate::assess::repository::operator;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
@@ -29,16 +30,16 @@ impl Control for UserNotification {
     }
 
     fn interpretation(&self) -> &'static str {
-        "The repository answers, in its own protocol, which installed versions have known \
-         security issues. An empty answer counts only after a version with a known issue was \
-         reported by the same interface in the same run."
+        "The repository tells, in its own protocol, which versions have known security issues. A \
+         dated statement declares it; a probe shows it when the interface names a version with a \
+         known issue, and an empty answer for others counts only after that."
     }
 
     fn cannot_see(&self) -> &'static str {
         "Issues that nobody has published."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("the advisory interface was not asked with a known case in this run")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        operator(evidence, self.id())
     }
 }

@@ -1,9 +1,10 @@
 //! Control 4.17: components are analysed before publication, with results to read.
 //!
-//! The evidence for it is not among the events of an install, so the verdict is unknown, with the
-//! reason, unless a refusal contradicts it (applied for all controls alike in the parent module).
+//! Folds what is stated about the operators of the repositories used and what probes saw of them;
+//! an install alone shows nothing of it.
 //! SCVS 1.0, chapter V4, control 4.17.
 
+use crate::assess::repository::operator;
 use crate::assess::{Control, Evidence, Verdict};
 use crate::model::{ControlId, Level, Subject};
 
@@ -37,7 +38,7 @@ impl Control for StaticAnalysis {
         "How good the analysis is."
     }
 
-    fn assess(&self, _evidence: &Evidence<'_>) -> Verdict {
-        Verdict::unknown("no analysis result of the repository was available")
+    fn assess(&self, evidence: &Evidence<'_>) -> Verdict {
+        operator(evidence, self.id())
     }
 }

@@ -337,6 +337,7 @@ impl<'a> Plan<'a> {
             audit: false,
             upstream_proxy: self.upstream_proxy.clone(),
             no_proxy: self.no_proxy.clone(),
+            refused: Vec::new(),
             store: OsString::new(),
             run: String::new(),
             layout: Layout::default(),

@@ -279,6 +279,7 @@ impl Plan<'_> {
             audit: false,
             upstream_proxy: checked.upstream_proxy.take(),
             no_proxy: std::mem::take(&mut checked.no_proxy),
+            refused: Vec::new(),
             store: OsString::new(),
             run: String::new(),
             layout: match &places.install {

@@ -232,6 +232,7 @@ mod tests {
             repositories: vec![crate::profile::AllowedRepository {
                 url: Url::parse("https://policy.invalid/simple/").unwrap(),
                 origin: None,
+                inherits: None,
                 stated_in: "v4run.toml:2".to_owned(),
             }],
             ..Policy::default()

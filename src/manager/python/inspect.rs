@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::asked::Requirement;
 use super::distribution::{self, Distribution, Entry};
@@ -18,6 +21,8 @@ use crate::verify::Hashed;
 
 /// Differences that are listed.
 const LISTED: usize = 20;
+/// Threads that read files at most.
+const READERS: usize = 8;
 /// Notes from the preparation.
 const PLACES: &str = "package-directory-";
 const REPORT: &str = "report";
@@ -113,9 +118,7 @@ pub(in crate::manager) fn inspect(prepared: &Prepared, before: &Snapshot) -> Ins
     if let Some(reported) = &reported {
         findings.extend(compare(reported, &found, &fresh));
     }
-    for distribution in &fresh {
-        findings.extend(altered(distribution));
-    }
+    findings.extend(all_altered(&fresh));
     let more = findings.len().saturating_sub(LISTED);
     findings.truncate(LISTED);
     if more > 0 {
@@ -247,6 +250,26 @@ fn compare(
     findings
 }
 
+/// [`altered`] of all, in their order. Reading thousands of files is what the end of a run waits
+/// for, and every processor is idle by then.
+fn all_altered(fresh: &[&Distribution]) -> Vec<Finding> {
+    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(READERS));
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let mine = numbers.map_while(|number| Some((number, altered(fresh.get(number)?))));
+        mine.collect::<Vec<_>>()
+    };
+    let mut found = thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+        let joined = readers.into_iter().map(|reader| reader.join());
+        let found = joined.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
+        found.flatten().collect::<Vec<_>>()
+    });
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().flat_map(|(_, found)| found).collect()
+}
+
 /// Files of a new distribution that are not what its list says.
 fn altered(distribution: &Distribution) -> Vec<Finding> {
     let label = format!("{} {}", distribution.name, distribution.version);
@@ -351,6 +374,11 @@ mod tests {
         assert!(difference(&gone).unwrap().contains("not there"));
         let files = leaf("1");
         assert!(altered(&files)[0].message.contains("no list"));
+        let many: Vec<Distribution> = (10..60).map(|number| leaf(&number.to_string())).collect();
+        let found = all_altered(&many.iter().collect::<Vec<_>>());
+        let subjects: Vec<String> = found.into_iter().map(|found| found.subject).collect();
+        let expected: Vec<String> = (10..60).map(|number| format!("leaf {number}")).collect();
+        assert_eq!(subjects, expected);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::statvfs;
+
 use super::asked::Index;
 use super::distribution;
 use super::scheme::{Install, LANDMARKS};
@@ -152,7 +154,19 @@ pub(in crate::manager) fn layout(
         occupied,
         reserved: reserved.collect(),
         programs: programs.names.clone(),
+        room: install.packages.first().and_then(|place| room(place)),
     }
+}
+
+/// Bytes that an ordinary user may still write where a directory lies, or is to be made.
+fn room(place: &Path) -> Option<u64> {
+    let there = place.ancestors().find(|place| place.exists())?;
+    let state = statvfs(there).ok()?;
+    Some(
+        state
+            .blocks_available()
+            .saturating_mul(state.fragment_size()),
+    )
 }
 
 /// Scripts that a shell reads to enter the environment. No package owns them.

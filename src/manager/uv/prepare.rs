@@ -379,6 +379,7 @@ impl Plan<'_> {
             closed: false,
             upstream_proxy: trust.proxy.take(),
             no_proxy: std::mem::take(&mut trust.no_proxy),
+            refused: Vec::new(),
             store: OsString::new(),
             run: String::new(),
             layout: match (install, &self.target) {

@@ -9,12 +9,13 @@
 
 mod packument;
 mod path;
+mod probing;
 mod signed;
 
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Protocol, ProtocolError, Signs};
+use super::{Class, Document, Index, Probes, Protocol, ProtocolError, Signs};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -62,5 +63,9 @@ impl Protocol for Npm {
 
     fn signs(&self) -> &'static dyn Signs {
         &signed::NpmSigns
+    }
+
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::NpmProbes
     }
 }

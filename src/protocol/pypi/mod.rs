@@ -15,6 +15,7 @@ mod json;
 mod judge;
 mod page;
 mod path;
+mod probing;
 mod render;
 mod signed;
 #[cfg(test)]
@@ -26,7 +27,9 @@ use std::borrow::Cow;
 use http::Method;
 use url::Url;
 
-use super::{Artifact, Class, Document, Index, Inspection, Protocol, ProtocolError, ReadAt, Signs};
+use super::{
+    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt, Signs,
+};
 use crate::model::Finding;
 
 /// Pages of the largest projects are a few megabytes.
@@ -101,6 +104,10 @@ impl Protocol for Pypi {
 
     fn signs(&self) -> &'static dyn Signs {
         &signed::PypiSigns
+    }
+
+    fn probes(&self) -> &'static dyn Probes {
+        &probing::PypiProbes
     }
 
     fn inspect(

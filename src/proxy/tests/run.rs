@@ -79,6 +79,7 @@ pub(super) fn repository(id: &str, base: &str) -> Repository {
 /// The plan for one registry.
 pub(super) fn network(registry: &Registry, store: &Path) -> Network {
     Network {
+        refused: Vec::new(),
         protocol: "npm".into(),
         token: Secret::new(TOKEN.into()),
         repositories: vec![repository("default", &registry.base())],

@@ -163,6 +163,27 @@ impl Connector {
             .await
             .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
     }
+
+    /// A connection without TLS, for a probe that wants it refused.
+    pub(super) async fn unprotected(
+        &self,
+        host: &str,
+        port: u16,
+        private: bool,
+    ) -> Result<TcpStream, ConnectError> {
+        if self
+            .0
+            .forward
+            .as_ref()
+            .is_some_and(|it| it.serves(host, port))
+        {
+            return Err(ConnectError::Address);
+        }
+        timeout(limits::REACH, self.0.direct(host, port, private))
+            .await
+            .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
+            .map(|(stream, _address)| stream)
+    }
 }
 
 impl Shared {

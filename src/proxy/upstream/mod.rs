@@ -10,6 +10,7 @@ mod address;
 mod connector;
 mod forward;
 mod names;
+mod plain;
 mod pool;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ use url::Url;
 
 pub(super) use connector::Connector;
 pub(super) use forward::{Forward, ForwardError};
+pub(super) use plain::{Unprotected, unprotected};
 
 use self::pool::{Lease, Message, Pool, SendError};
 use super::chain;
@@ -37,7 +39,7 @@ use crate::model::redact_url;
 use crate::protocol::Protocol;
 
 /// How v4run names itself to a repository.
-const AGENT: &str = concat!("v4run/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("v4run/", env!("CARGO_PKG_VERSION"));
 
 /// One request.
 #[derive(Debug)]
@@ -153,6 +155,20 @@ impl Upstream {
         timeout(limits::FETCH, work)
             .await
             .unwrap_or_else(|_elapsed| Err(failed(&ask.url, "it took too long")))
+    }
+
+    /// Fetches once: nothing is tried again and no redirect followed.
+    pub(super) async fn try_once<C: Collect>(
+        &self,
+        ask: &Ask,
+        start: impl Fn() -> C,
+    ) -> Result<Fetched<C>, Finding> {
+        let once = self.once(ask, &|_url: &Url| false, &start, true);
+        match timeout(limits::ANSWER, once).await {
+            Ok(Ok(fetched)) => Ok(fetched),
+            Ok(Err(Trouble::Final(finding) | Trouble::Passing(finding, _))) => Err(finding),
+            Err(_elapsed) => Err(failed(&ask.url, "it took too long")),
+        }
     }
 
     async fn once<C: Collect>(

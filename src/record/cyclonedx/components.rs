@@ -287,10 +287,16 @@ pub(super) fn project(index: &Index<'_>, outcome: &Outcome) -> Component {
         bom_ref: PROJECT.to_owned(),
         name: name.unwrap_or_else(|| PROJECT.to_owned()),
         version: outcome.project.version.clone(),
-        properties: inputs
-            .into_iter()
-            .map(|(name, hex)| property("v4run:input", format!("{name} sha256:{hex}")))
-            .collect(),
+        properties: std::iter::once(property(
+            "v4run:root",
+            outcome.project.root.to_string_lossy(),
+        ))
+        .chain(
+            inputs
+                .into_iter()
+                .map(|(name, hex)| property("v4run:input", format!("{name} sha256:{hex}"))),
+        )
+        .collect(),
         ..Component::default()
     }
 }

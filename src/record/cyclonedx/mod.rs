@@ -3,12 +3,16 @@
 //! A fold over the events of a run and the verdicts on them; made once, at the seal. References
 //! are package URLs for components and prefixed names (`tool:`, `service:`, `claim:`, `scvs-1.0:`)
 //! for everything else, so that nothing collides when documents are merged.
-//! No embedded signature: the file is covered by the journal's seal. ECMA-424, CycloneDX 1.6.
+//! No embedded signature: the file is covered by the journal's seal and by the statements beside it. ECMA-424, CycloneDX 1.6.
 
 use super::Outcome;
 use super::index::Index;
 use crate::model::{Algorithm, ControlId, Digest};
-use schema::{Bom, Composition, Hash, Lifecycle, Metadata, Tools, property};
+use schema::{
+    Composition, ExternalReference, Hash, Lifecycle, Metadata, Property, Tools, property,
+};
+
+pub(super) use schema::Bom;
 
 mod components;
 mod declarations;
@@ -20,8 +24,19 @@ mod services;
 /// Reference of the project.
 const PROJECT: &str = "project";
 
+/// What the document says about the statements on it.
+#[derive(Debug)]
+pub(super) struct Attested<'a> {
+    /// Identifier of the key that signs them.
+    pub(super) key: Option<String>,
+    /// The file with the trace.
+    pub(super) file: &'static str,
+    /// The trace itself.
+    pub(super) trace: &'a Digest,
+}
+
 /// Makes the document.
-pub(super) fn build(index: &Index<'_>, outcome: &Outcome) -> Bom {
+pub(super) fn build(index: &Index<'_>, outcome: &Outcome, attested: &Attested<'_>) -> Bom {
     let ended = humantime::format_rfc3339_millis(outcome.ended).to_string();
     let components = components::installed(index);
     let dependencies = components::dependencies(index);
@@ -66,8 +81,27 @@ pub(super) fn build(index: &Index<'_>, outcome: &Outcome) -> Bom {
         dependencies,
         definitions: definitions::definitions(&outcome.assessment),
         declarations: declarations::declarations(index, outcome, &ended),
-        properties: declarations::properties(&outcome.assessment),
+        external_references: vec![ExternalReference {
+            kind: "attestation",
+            url: attested.file.to_owned(),
+            comment: Some(
+                "runtime trace of this install; the digest is that of the statement".into(),
+            ),
+            hashes: hash(attested.trace).into_iter().collect(),
+        }],
+        properties: declarations::properties(&outcome.assessment)
+            .into_iter()
+            .chain(signed(attested))
+            .collect(),
     }
+}
+
+fn signed(attested: &Attested<'_>) -> Vec<Property> {
+    let mut properties = vec![property("v4run:signed", attested.key.is_some().to_string())];
+    if let Some(key) = &attested.key {
+        properties.push(property("v4run:signed:key", key));
+    }
+    properties
 }
 
 /// A digest in CycloneDX words; none for algorithms that decide nothing.

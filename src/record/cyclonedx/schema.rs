@@ -47,6 +47,7 @@ pub(crate) struct Bom {
     pub(super) components: Vec<Component>,
     #[serde(skip_serializing_if = "no_items")]
     pub(super) services: Vec<Service>,
+    pub(super) external_references: Vec<ExternalReference>,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) compositions: Vec<Composition>,
     pub(super) definitions: Definitions,
@@ -135,12 +136,13 @@ documents! {
     Claim {
         = bom_ref as "bom-ref": String, target: String, predicate: String;
         ? reasoning: String;
-        * evidence: String, counter_evidence: String;
+        * mitigation_strategies: String, evidence: String, counter_evidence: String;
     }
     /// What a claim rests on.
     Evidence {
         = bom_ref as "bom-ref": String, property_name: String, description: String,
           created: String;
+        ? expires: String;
         * data: Data;
     }
     /// A piece of evidence.
@@ -158,7 +160,7 @@ documents! {
         * claims: String, counter_claims: String;
     }
     /// A number between 0 and 1 with its reason.
-    Score { = score: f64, rationale: String; }
+    Score { = score: f64, rationale: String; * mitigation_strategies: String; }
 }
 
 /// A property.

@@ -93,6 +93,7 @@ impl Facts<'_> {
             audit: self.audits(),
             upstream_proxy,
             no_proxy,
+            refused: Vec::new(),
             store: OsString::new(),
             run: String::new(),
         };

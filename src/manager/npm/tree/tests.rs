@@ -56,6 +56,7 @@ impl Tree {
             },
             files: FileGuard::default(),
             network: Network {
+                refused: Vec::new(),
                 protocol: "npm".into(),
                 token: Secret::new("t".into()),
                 repositories: Vec::new(),

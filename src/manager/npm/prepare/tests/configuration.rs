@@ -88,6 +88,7 @@ fn a_listed_registry_may_be_chosen_and_gets_its_credential() {
     layout.policy.repositories.push(AllowedRepository {
         url: own.parse().unwrap(),
         origin: None,
+        inherits: None,
         stated_in: "v4run.toml:2".into(),
     });
     let prepared = layout
