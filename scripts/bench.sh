@@ -8,3 +8,4 @@ cargo build --release --locked
 pairs=${1:-${PAIRS:-15}}
 python3 scripts/bench.py --pairs "$pairs"
 python3 scripts/bench_pip.py --pairs "$pairs"
+python3 scripts/bench_mvn.py --pairs "$pairs"

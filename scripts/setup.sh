@@ -28,6 +28,10 @@ test)
 bench)
   need nginx nginx-light
   need openssl openssl
+  need keytool default-jdk-headless
+  for package in "${maven[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || packages+=("$package")
+  done
   /usr/bin/python3 -c 'import ensurepip, pip, venv' 2>/dev/null || packages+=(python3 python3-pip python3-venv)
   ;;
 esac

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{client_score, reassess, remedy};
 use crate::diag::sanitize;
-use crate::model::{Assessment, ControlId, ControlVerdict, Event, Level, Status};
+use crate::model::{Assessment, ControlId, ControlVerdict, Event, Level};
 use crate::record::{Chain, RecordError, load_summary, read};
 
 /// An earlier record, assessed.
@@ -82,8 +82,7 @@ pub fn human(report: &Report) -> String {
         ),
         format!("record: {}", chain(&report.chain)),
     ];
-    let waived = assessment.controls.iter();
-    for verdict in waived.filter(|verdict| verdict.status == Status::Waived) {
+    for verdict in assessment.waived() {
         let detail = sanitize(&verdict.detail);
         lines.push(format!("WAIVED {}: {detail}", verdict.control));
     }
@@ -234,7 +233,7 @@ mod tests {
     use super::super::{assess, compare};
     use super::*;
     use crate::diag;
-    use crate::model::{Code, Finding, LevelStatus};
+    use crate::model::{Code, Finding, LevelStatus, Status};
     use crate::record::fixture::{healthy, outcome, package, started};
     use crate::record::{BOM, EVENTS, Index, Outcome, Recorder, SUMMARY, Sealed, verify};
 

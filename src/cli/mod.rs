@@ -25,12 +25,22 @@ mod hidden;
 mod lock;
 mod probe;
 mod profile;
+mod trust;
 mod verify;
 
 /// Sandboxed install interceptor: verified packages, nothing executed, a record of it.
 #[derive(Debug, Parser)]
 #[command(name = "v4run", version, arg_required_else_help = true, after_help = AFTER)]
 struct Arguments {
+    #[command(flatten)]
+    options: RunOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What stands before the manager's name.
+#[derive(Debug, clap::Args)]
+struct RunOptions {
     /// Where this run's record goes; made when missing.
     #[arg(long, env = "V4RUN_RECORD", value_name = "DIR")]
     record: Option<PathBuf>,
@@ -44,8 +54,9 @@ struct Arguments {
     /// may name the file, or hold the key itself.
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
+    /// Before the start, move away what is kept from earlier runs and is not what was verified.
+    #[arg(long)]
+    repair: bool,
 }
 
 const AFTER: &str = "\
@@ -64,6 +75,8 @@ enum Command {
     Verify(verify::Arguments),
     /// A lockfile of what a run installed, for pip: pylock.toml.
     Lock(lock::Arguments),
+    /// What a run would load as code, found out without running it, as approvals for the policy.
+    Trust(trust::Arguments),
     /// What a finding code or a control means, and what to do.
     Explain(explain::Arguments),
     /// The built-in profiles, and the effective policy.
@@ -109,24 +122,31 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Verify(verify) => verify.run(),
         Command::Lock(lock) => lock.run(),
         Command::Explain(explain) => explain.run(),
-        Command::Profile(profile) => profile.run(arguments.policy.as_deref()),
-        Command::Probe(probe) => probe.run(arguments.policy),
-        Command::Manager(words) => {
-            let mut words = words.into_iter();
-            let name = words.next().unwrap_or_default();
-            let Some(manager) = known(&name) else {
-                return ERROR;
-            };
-            session::run(session::Options {
-                record: arguments.record,
-                policy: arguments.policy,
-                level: arguments.level,
-                sign_key: arguments.sign_key,
-                manager,
-                word: name,
-                arguments: words.collect(),
-            })
-        }
+        Command::Profile(profile) => profile.run(arguments.options.policy.as_deref()),
+        Command::Probe(probe) => probe.run(arguments.options.policy),
+        Command::Trust(trust) => arguments.options.run(trust.words, true),
+        Command::Manager(words) => arguments.options.run(words, false),
+    }
+}
+
+impl RunOptions {
+    fn run(self, words: Vec<OsString>, rehearsal: bool) -> u8 {
+        let mut words = words.into_iter();
+        let name = words.next().unwrap_or_default();
+        let Some(manager) = known(&name) else {
+            return ERROR;
+        };
+        session::run(session::Options {
+            record: self.record,
+            policy: self.policy,
+            level: self.level,
+            sign_key: self.sign_key,
+            repair: self.repair,
+            rehearsal,
+            manager,
+            word: name,
+            arguments: words.collect(),
+        })
     }
 }
 

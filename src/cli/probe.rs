@@ -37,6 +37,8 @@ impl Arguments {
             word,
             arguments: words.collect(),
             sign_key: None,
+            repair: false,
+            rehearsal: false,
         });
         let plan = match plan {
             Ok(plan) => plan,

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{complain, print};
 use crate::diag;
 use crate::manager;
+use crate::profile::{Profile, facts};
 use crate::session;
 
 /// What is asked about the profiles.
@@ -20,7 +21,8 @@ pub(super) struct Arguments {
 enum Question {
     /// The names of the built-in profiles.
     List,
-    /// One profile, with the reason of every rule; without a name the policy that counts here, and
+    /// One profile, with the reason of every rule and what is stated about the repository that it
+    /// asks by default; without a name the policy that counts here, and
     /// where each value came from.
     Show {
         /// Name of a package manager.
@@ -50,6 +52,10 @@ impl Arguments {
             Question::Show { name: Some(name) } => match manager::by_name(name) {
                 Some(manager) => {
                     print(manager.profile());
+                    // What is stated about the repository that it asks by default.
+                    let protocol = Profile::parse(manager.profile());
+                    let facts = protocol.ok().and_then(|it| facts::text(&it.protocol));
+                    facts.into_iter().for_each(print);
                     0
                 }
                 None => {

@@ -70,6 +70,8 @@ pub struct Request<'a> {
     pub proxy_port: u16,
     /// Token that the manager presents there.
     pub token: Secret,
+    /// Whether the run only finds out what it would load as code; see [`Manager::rehearses`].
+    pub rehearsal: bool,
 }
 
 impl Request<'_> {
@@ -208,6 +210,15 @@ pub struct Installed {
     pub chooses: bool,
 }
 
+/// A file of a place that outlives a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// What was verified of it in this run, if anything was.
+    pub digest: Option<Digest>,
+}
+
 /// A verified artifact file that the manager opens, of a run that does not trust all of them.
 #[derive(Debug)]
 pub struct Opened<'a> {
@@ -270,6 +281,23 @@ pub trait Manager: std::fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// The files of places that outlive a run which this run had to do with. `notes` are those of
+    /// [`Prepared`].
+    fn kept(&self, _notes: &BTreeMap<String, String>, _events: &[Event]) -> Vec<KeptFile> {
+        Vec::new()
+    }
+
+    /// Puts in order what the manager left and could not make as it should be, because it saw less than
+    /// there is. Called after a run that succeeded, when nothing of it is left.
+    fn deliver(&self, _prepared: &Prepared, _events: &[Event]) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// Whether a file of such a place was fetched from a repository, so that it can be fetched again.
+    fn came_from_repository(&self, _path: &Path) -> bool {
+        false
+    }
+
     /// A lockfile that states what a run installed, for a manager that does not write one itself.
     fn lock(&self, _events: &[Event]) -> Result<String, Finding> {
         let name = self.name();
@@ -280,6 +308,19 @@ pub trait Manager: std::fmt::Debug + Sync {
     /// What an opened, verified artifact looks like to the manager, in a run with [`Trust`].
     fn hand_out(&self, _opened: &Opened<'_>) -> io::Result<HandOut> {
         Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    /// Whether the manager can go through a run without running anything that it downloads, and tell
+    /// what it would run.
+    fn rehearses(&self) -> bool {
+        false
+    }
+
+    /// What a rehearsal found, as text for the policy.
+    fn rehearsed(&self, _prepared: &Prepared, _events: &[Event]) -> Result<String, Finding> {
+        let name = self.name();
+        let message = format!("no rehearsal: {name} runs nothing that it downloads");
+        Err(Finding::new(Code::Usage, name, message))
     }
 
     /// The run's certificate in another form than PEM, where the manager reads none: name of a file

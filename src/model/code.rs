@@ -184,6 +184,21 @@ codes! {
     TrustDowngraded, "trust-downgraded", Note, None,
         "A version was published with less assurance than an earlier one of the same package.",
         "Ask the publisher whether that version is theirs; a fix of an old line may explain it.";
+    VersionDeprecated, "version-deprecated", Note, None,
+        "The publisher of a version that was used advises against it.",
+        "Choose another version; the message has the publisher's reason.";
+    VersionYanked, "version-yanked", Note, None,
+        "The publisher of a file that was used withdrew it.",
+        "Choose another version; the message has the publisher's reason.";
+    SecurityPlaceholder, "security-placeholder", Note, None,
+        "A version stands in the place of a package that the registry removed for its harm.",
+        "Remove the dependency, and look at what was installed of it before.";
+    ReleaseWithheld, "release-withheld", Note, None,
+        "Versions were left out of an index because they are younger than the policy's minimum age.",
+        "Nothing to do; an older version is chosen.";
+    ReleaseTooNew, "release-too-new", Failure, None,
+        "A version is younger than the policy's minimum age, or nobody states its age.",
+        "Wait, choose an older version, or name the package under `exceptions` in the policy.";
     LinkWithheld, "link-withheld", Note, None,
         "Some files of a package were left out of its index, because nothing names their digest.",
         "Ask the repository's operator to state SHA-256 for every file.";
@@ -193,9 +208,18 @@ codes! {
     ProjectQuarantined, "project-quarantined", Failure, None,
         "The repository has put the project into quarantine and offers none of its files.",
         "Do not install it: the repository suspects it to be harmful.";
+    FileRepaired, "file-repaired", Note, None,
+        "A kept file was not what was verified and was moved away before the start, because `--repair` says so.",
+        "Compare it with what was fetched in its place; remove it when it is not needed.";
+    Rehearsed, "rehearsed", Note, None,
+        "The run only found out what would be loaded as code, for `v4run trust`; nothing downloaded ran.",
+        "Review what it printed, fill in owner and reason, and add it to the policy.";
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";
+    ExceptionUsed, "exception-used", Note, None,
+        "A control is not met, and the policy names somebody who answers for that.",
+        "Close the gap before the exception ends; `v4run assess` shows what is under it.";
     LevelNotReached, "level-not-reached", Error, None,
         "The requested SCVS level is not supported by the evidence.",
         "`v4run assess` lists the controls that block it.";

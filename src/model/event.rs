@@ -258,6 +258,26 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         trusted: Option<String>,
     },
+    /// A kept file that the manager used without opening it was compared when the run was over.
+    Compared {
+        /// The file.
+        path: String,
+        /// SHA-256 of it.
+        sha256: Digest,
+    },
+    /// The kept files that the run had to do with were compared once more when it was over; those that
+    /// differ are findings.
+    KeptCompared {
+        /// How many.
+        files: u64,
+    },
+    /// A file that the manager made of a view was replaced by the artifact itself, after the run.
+    DeliveredWhole {
+        /// The file.
+        path: String,
+        /// SHA-256 of the artifact.
+        sha256: Digest,
+    },
     /// Install-time code that was not run.
     ScriptSuppressed {
         /// Package name, or the project's for its own scripts.

@@ -27,7 +27,7 @@ pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPee
 pub use finding::Finding;
 pub use plan::{
     Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Magic, Network,
-    Occupied, PathRule, Pin, Probe, ProxyMessage, Repository, Trust, Twin, View,
+    Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, Trust, Twin, View,
 };
 pub use secret::{Secret, redact_text, redact_url};
 pub use signing::{

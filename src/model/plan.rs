@@ -122,6 +122,12 @@ pub struct Trust {
     pub declarations: bool,
     /// Where not empty: the only artifacts that may work on such views, by name.
     pub workers: Vec<String>,
+    /// The artifacts that the command itself names: without their code it makes no sense.
+    #[serde(default)]
+    pub wanted: Vec<String>,
+    /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
+    #[serde(default)]
+    pub rehearsal: bool,
 }
 
 /// How the supervisor judges files.
@@ -258,9 +264,22 @@ pub struct Layout {
     pub reserved: Vec<(String, String)>,
     /// Names of system programs that a package's programs should not have.
     pub programs: Vec<String>,
+    /// Patterns of the names of artifact files that suit this platform, best first: only for a guess
+    /// at what the manager will take.
+    #[serde(default)]
+    pub fitting: Vec<String>,
     /// Bytes that are free where packages are installed, if that is known.
     #[serde(default)]
     pub room: Option<u64>,
+}
+
+/// How long a version must have been published before it may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseAge {
+    /// Least age in seconds.
+    pub seconds: u64,
+    /// Packages that may be younger: name, and who answers for that.
+    pub exempt: BTreeMap<String, String>,
 }
 
 /// What the proxy may do in this run.
@@ -286,6 +305,9 @@ pub struct Network {
     /// Which names belong to which repository.
     #[serde(default)]
     pub pins: Vec<Pin>,
+    /// Least age of what may be used; set by the session from the policy.
+    #[serde(default)]
+    pub release_age: Option<ReleaseAge>,
     /// Where the files of artifacts go.
     #[serde(default)]
     pub layout: Layout,
@@ -302,6 +324,26 @@ pub struct Network {
     pub store: OsString,
     /// Identity of the run, written into first-seen entries.
     pub run: String,
+}
+
+#[cfg(test)]
+impl Network {
+    /// A plan for npm with one repository and nothing else.
+    pub(crate) fn of(repository: &Repository) -> Self {
+        serde_json::from_value(serde_json::json!({
+            "protocol": "npm",
+            "token": "token",
+            "repositories": [repository],
+            "extra_anchors": [],
+            "expected": [],
+            "audit": false,
+            "upstream_proxy": null,
+            "no_proxy": "",
+            "store": OsString::from("/store"),
+            "run": "run",
+        }))
+        .unwrap()
+    }
 }
 
 /// What the proxy tells the session; one JSON line each.

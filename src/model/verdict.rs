@@ -192,6 +192,12 @@ impl Assessment {
             .max()
     }
 
+    /// The controls that an exception covers.
+    pub fn waived(&self) -> impl Iterator<Item = &ControlVerdict> {
+        let controls = self.controls.iter();
+        controls.filter(|verdict| verdict.status == Status::Waived)
+    }
+
     /// The verdict on a level.
     pub fn level(&self, level: Level) -> Option<&LevelVerdict> {
         self.levels.iter().find(|entry| entry.level == level)

@@ -77,8 +77,13 @@ impl FactSheet {
 
 /// The facts about what managers of a protocol ask by default. `None` when there are none.
 pub fn sheet(protocol: &str) -> Option<Result<FactSheet, ShapeError>> {
-    let (_, text) = FILES.iter().find(|(id, _)| *id == protocol)?;
-    Some(raw::parse(text))
+    text(protocol).map(raw::parse)
+}
+
+/// The file behind [`sheet`], for whoever wants to read it.
+pub fn text(protocol: &str) -> Option<&'static str> {
+    let found = FILES.iter().find(|(id, _)| *id == protocol);
+    found.map(|(_, text)| *text)
 }
 
 /// The words that a policy can inherit by.

@@ -48,8 +48,6 @@ pub struct Policy {
     pub refuse: Vec<Code>,
     /// Which names belong to which repository.
     pub pins: Vec<NamePin>,
-    /// What signatures are checked with.
-    pub signing: SigningPolicy,
     /// What is stated about repositories.
     pub facts: Vec<StatedFact>,
     /// Gaps that somebody answers for.
@@ -60,6 +58,8 @@ pub struct Policy {
     pub age_exemptions: Vec<AgeExemption>,
     /// File and line of every single-valued key that is set.
     pub places: std::collections::BTreeMap<String, String>,
+    /// What signatures are checked with.
+    pub signing: SigningPolicy,
     /// Files that the policy was read from, with their SHA-256, for the record.
     pub sources: Vec<(PathBuf, crate::model::Digest)>,
 }

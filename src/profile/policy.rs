@@ -166,6 +166,47 @@ impl Policy {
         Ok(())
     }
 
+    /// Statements, exceptions and the age of versions.
+    fn merge_assurance(&mut self, file: &PolicyFile, raw: &RawPolicy) -> Result<(), Finding> {
+        let refused = |wrong: approval::Wrong| {
+            let line = raw::line_of(&file.text, wrong.at);
+            file.invalid(Some(line), &wrong.message)
+        };
+        for stated in &raw.facts {
+            if self.lockdown {
+                return Err(file.locked(&stated.repository, "facts"));
+            }
+            let repository = file.base(&stated.repository)?;
+            let place = file.place(stated.repository.span().start);
+            let fact = assurance::fact(stated, place).map_err(refused)?;
+            // The later file speaks for a repository and a control.
+            self.facts.retain(|known| {
+                known.repository != repository || known.fact.control != fact.control
+            });
+            self.facts.push(StatedFact { repository, fact });
+        }
+        for stated in &raw.exceptions {
+            if self.lockdown {
+                return Err(file.locked(&stated.owner, "exceptions"));
+            }
+            let place = file.place(stated.owner.span().start);
+            match assurance::exception(stated, place, SystemTime::now()).map_err(refused)? {
+                Excepted::Control(exception) => self.exceptions.push(exception),
+                Excepted::Age(exemption) => self.age_exemptions.push(exemption),
+            }
+        }
+        if let Some(stated) = &raw.minimum_release_age {
+            let age = assurance::age(stated).map_err(refused)?;
+            // Whoever asks for more decides, so that a lockdown needs no rule here.
+            if self.minimum_release_age < Some(age) {
+                self.minimum_release_age = Some(age);
+                let place = file.place(stated.span().start);
+                self.places.insert("minimum-release-age".to_owned(), place);
+            }
+        }
+        Ok(())
+    }
+
     /// Keys and sources only narrow what is accepted where they are for a repository of the run, but
     /// a project that names keys for an origin would speak for it: the machine's own keys stay.
     fn signing(
@@ -220,47 +261,6 @@ impl Policy {
                 file.invalid(Some(file.line(root)), &message)
             })?;
             self.signing.roots = Some(text);
-        }
-        Ok(())
-    }
-
-    /// Statements, exceptions and the age of versions.
-    fn merge_assurance(&mut self, file: &PolicyFile, raw: &RawPolicy) -> Result<(), Finding> {
-        let refused = |wrong: approval::Wrong| {
-            let line = raw::line_of(&file.text, wrong.at);
-            file.invalid(Some(line), &wrong.message)
-        };
-        for stated in &raw.facts {
-            if self.lockdown {
-                return Err(file.locked(&stated.repository, "facts"));
-            }
-            let repository = file.base(&stated.repository)?;
-            let place = file.place(stated.repository.span().start);
-            let fact = assurance::fact(stated, place).map_err(refused)?;
-            // The later file speaks for a repository and a control.
-            self.facts.retain(|known| {
-                known.repository != repository || known.fact.control != fact.control
-            });
-            self.facts.push(StatedFact { repository, fact });
-        }
-        for stated in &raw.exceptions {
-            if self.lockdown {
-                return Err(file.locked(&stated.owner, "exceptions"));
-            }
-            let place = file.place(stated.owner.span().start);
-            match assurance::exception(stated, place, SystemTime::now()).map_err(refused)? {
-                Excepted::Control(exception) => self.exceptions.push(exception),
-                Excepted::Age(exemption) => self.age_exemptions.push(exemption),
-            }
-        }
-        if let Some(stated) = &raw.minimum_release_age {
-            let age = assurance::age(stated).map_err(refused)?;
-            // Whoever asks for more decides, so that a lockdown needs no rule here.
-            if self.minimum_release_age < Some(age) {
-                self.minimum_release_age = Some(age);
-                let place = file.place(stated.span().start);
-                self.places.insert("minimum-release-age".to_owned(), place);
-            }
         }
         Ok(())
     }

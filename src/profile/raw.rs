@@ -38,17 +38,17 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) approvals: Vec<RawApproval>,
     #[serde(default)]
-    pub(super) signing_keys: Vec<RawKey>,
-    #[serde(default)]
-    pub(super) sources: Vec<RawSource>,
-    pub(super) trust_root: Option<Spanned<String>>,
-    #[serde(default)]
     pub(super) refuse: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) facts: Vec<RawFact>,
     #[serde(default)]
     pub(super) exceptions: Vec<RawException>,
     pub(super) minimum_release_age: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) signing_keys: Vec<RawKey>,
+    #[serde(default)]
+    pub(super) sources: Vec<RawSource>,
+    pub(super) trust_root: Option<Spanned<String>>,
 }
 
 /// One `[[facts]]` table.

@@ -19,6 +19,7 @@ use crate::model::Expected;
 use crate::model::Finding;
 
 mod inspector;
+mod lifecycle;
 pub mod maven;
 pub mod npm;
 mod placing;
@@ -27,6 +28,7 @@ mod published;
 pub mod pypi;
 
 pub use inspector::Inspector;
+pub use lifecycle::{Lifecycle, Remark, Thinned};
 pub use probing::{Probes, Query};
 pub use published::{About, Attestation, Published, Signs};
 
@@ -108,6 +110,8 @@ pub struct Index {
     pub published: Vec<Published>,
     /// The repository's count of changes.
     pub serial: Option<String>,
+    /// What it says against versions.
+    pub remarks: Vec<Remark>,
 }
 
 /// An index document that v4run wrote.
@@ -269,19 +273,29 @@ pub trait Protocol: std::fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// Addresses of the same repository that a manager will probably ask for after this artifact.
+    fn leads(&self, _base: &Url, _url: &Url, _body: &[u8]) -> Vec<Url> {
+        Vec::new()
+    }
+
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None
     }
 
-    /// What it has for signatures and origin.
-    fn signs(&self) -> &'static dyn Signs {
-        &published::Unsigned
+    /// What it has for times and withdrawals of versions.
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::Undated
     }
 
     /// What it has for a read-only look at a repository.
     fn probes(&self) -> &'static dyn Probes {
         &probing::Silent
+    }
+
+    /// What it has for signatures and origin.
+    fn signs(&self) -> &'static dyn Signs {
+        &published::Unsigned
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

@@ -198,6 +198,7 @@ mod tests {
             ],
             reserved: vec![("lib/site/manager".into(), "manager".into())],
             programs: vec!["ls".into()],
+            fitting: Vec::new(),
             room: Some(100),
         }
     }

@@ -3,20 +3,22 @@
 //! A manager that asks for one package after the other waits for each index document, each artifact
 //! and its verification. With the manager's first question for an index this begins to fetch, in the
 //! order of the plan, the documents of the names that are still to come, and of each the one file
-//! that the plan's digests allow. What was fetched waits here until it is asked for, and only then
+//! that the plan's digests allow, or of several the one that suits the platform best. What was fetched waits here until it is asked for, and only then
 //! becomes an answer, with every check that it would have had: nothing here promises, releases or
 //! reports. What fails here is dropped in silence and fails again, aloud, when it is asked for.
 //!
-//! Where more than one repository could have a name, or more than one file is allowed, nothing is
-//! guessed.
+//! Where more than one repository could have a name nothing is guessed. A wrong guess at a file costs
+//! its fetch and nothing else.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use globset::{Glob, GlobMatcher};
 use http::HeaderMap;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::expect::Promise;
 use super::index::Page;
 use super::limits;
 use super::pipeline::Pipeline;
@@ -30,19 +32,23 @@ use crate::verify::Digests;
 pub(super) struct Ahead {
     names: Mutex<VecDeque<String>>,
     asked: Mutex<HashSet<String>>,
+    fitting: Vec<GlobMatcher>,
     pages: Slots<Page>,
-    artifacts: Slots<(Content, Digests)>,
+    pub(super) artifacts: Slots<(Content, Digests)>,
     lead: Arc<Semaphore>,
 }
 
 impl Ahead {
-    /// For what a plan expects, in its order.
-    pub(super) fn new(expected: &[Expected]) -> Self {
+    /// For what a plan expects, in its order, on a platform that files of these names fit.
+    pub(super) fn new(expected: &[Expected], fitting: &[String]) -> Self {
         let mut seen = HashSet::new();
         let names = expected.iter().map(|one| one.name.clone());
+        // A pattern that is none is a guess less.
+        let fitting = fitting.iter().filter_map(|text| Glob::new(text).ok());
         Self {
             names: Mutex::new(names.filter(|name| seen.insert(name.clone())).collect()),
             asked: Mutex::default(),
+            fitting: fitting.map(|glob| glob.compile_matcher()).collect(),
             pages: Slots::default(),
             artifacts: Slots::default(),
             lead: Arc::new(Semaphore::new(limits::AHEAD)),
@@ -58,6 +64,19 @@ impl Ahead {
 
     fn is_asked(&self, name: &str) -> bool {
         lock(&self.asked).contains(name)
+    }
+
+    /// The file that the manager will take, most likely: the only one, or the one with the last name
+    /// (the newest platform) of those that fit best.
+    fn likely(&self, mut allowed: Vec<(Url, Promise)>) -> Option<(Url, Promise)> {
+        if allowed.len() < 2 {
+            return allowed.pop();
+        }
+        let file = |one: &(Url, Promise)| one.1.named.file.clone().unwrap_or_default();
+        self.fitting.iter().find_map(|fitting| {
+            let fit = allowed.iter().filter(|one| fitting.is_match(file(one)));
+            fit.max_by_key(|one| file(one)).cloned()
+        })
     }
 
     /// The document that was fetched from there.
@@ -104,7 +123,9 @@ impl Pipeline {
         let fill = async {
             let page = self.page(name, &url, headers.clone()).await.ok()?;
             if let Page::Document { index, .. } = &page {
-                foreseen = self.expectations.foreseen(&index.expected);
+                foreseen = self
+                    .ahead
+                    .likely(self.expectations.foreseen(&index.expected));
             }
             Some(page)
         };
@@ -132,7 +153,7 @@ impl Pipeline {
 /// Things by address, each of them once. A thing holds room for what is fetched ahead as long as
 /// nobody took it.
 #[derive(Debug)]
-struct Slots<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
+pub(super) struct Slots<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
 
 type Slot<T> = OnceCell<Mutex<Option<(T, Arc<OwnedSemaphorePermit>)>>>;
 
@@ -144,7 +165,7 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     /// Fills the slot of that address, unless it is there.
-    async fn fill(
+    pub(super) async fn fill(
         &self,
         url: &Url,
         room: &Arc<OwnedSemaphorePermit>,
@@ -166,7 +187,7 @@ impl<T> Slots<T> {
     }
 
     /// Takes what is there, or will be in a moment.
-    async fn take(&self, url: &Url) -> Option<T> {
+    pub(super) async fn take(&self, url: &Url) -> Option<T> {
         let slot = lock(&self.0).remove(url.as_str())?;
         let filled = slot.get_or_init(|| async { Mutex::new(None) }).await;
         lock(filled).take().map(|(thing, _room)| thing)

@@ -18,6 +18,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::model::Code;
 use crate::model::Finding;
 use crate::model::Severity;
 use crate::store::Content;
@@ -103,12 +104,19 @@ impl Answer {
     pub(super) fn finding(finding: &Finding) -> Self {
         let status = match finding.code.severity() {
             Severity::Violation => StatusCode::FORBIDDEN,
+            // Asking again would not make it older.
+            Severity::Failure if finding.code == Code::ReleaseTooNew => StatusCode::FORBIDDEN,
             Severity::Error | Severity::Failure | Severity::Note => StatusCode::BAD_GATEWAY,
         };
         Self::text(
             status,
             format!("v4run: {}: {}\n", finding.code.name(), finding.message),
         )
+    }
+
+    /// What is given out, unless the answer is a failure.
+    pub(super) fn given(&self) -> Option<&Content> {
+        Some(&self.content).filter(|_| self.status == StatusCode::OK)
     }
 
     /// Adds a header.

@@ -50,6 +50,9 @@ impl Pipeline {
             Err(missing) => return self.unpromised(missing, named, url, headers).await,
         };
         let promise = self.confirm(promise, named, url).await?;
+        if !promise.describes {
+            self.old_enough(&promise.named, url).await?;
+        }
         let (content, digests, source) = match self.at_hand(&promise, url).await? {
             Some(found) => found,
             None => match self.download(&promise, url, headers).await? {
@@ -101,6 +104,7 @@ impl Pipeline {
         let answer = self.give_out(url, &content, digests.clone());
         let answer = answer.map_err(|error| unwritten(&error))?;
         self.vouch_for(&repository, &promise.named, url, &digests, seen_before);
+        self.remark(&promise.named);
         self.events.event(Event::Released(Released {
             repository,
             name: promise.named.name,

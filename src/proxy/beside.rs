@@ -46,6 +46,14 @@ const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha1");
 /// What side files state: the digest and the address of the file that states it.
 type Stated = Vec<(Digest, Url)>;
 
+/// An artifact that was fetched and that its side files agree on.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub(super) content: Content,
+    digests: Digests,
+    stated: Stated,
+}
+
 /// The digests of what was given out, by address.
 #[derive(Debug, Default)]
 pub(super) struct GivenOut(Mutex<HashMap<Url, Given>>);
@@ -139,24 +147,23 @@ impl Pipeline {
         if self.closed {
             return self.outside(missing, &sides, url, headers).await;
         }
-        let limit = self.protocol.artifact_limit();
-        let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).complete());
-        let (fetched, stated) = tokio::join!(
-            self.fetch(url, headers.clone(), limit, false, start),
-            self.stated(&sides, &headers)
-        );
-        let hashed = match fetched? {
-            Fetched::Complete { body, .. } => body.0.finish(),
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => return Ok(self.failed(url, status, &headers, body)),
+        let compared = match self.leads.compared(url).await {
+            Some(compared) => compared,
+            None => match self.compared(named, url, headers).await? {
+                Fetched::Complete { body, .. } => body,
+                Fetched::Failed {
+                    status,
+                    headers,
+                    body,
+                } => return Ok(self.failed(url, status, &headers, body)),
+            },
         };
-        let stated = stated?;
-        let subject = format!("{}@{}", named.name, named.version);
-        let verified = compare(hashed, &stated, subject, url)?;
-        let expected = expected(named, verified.digests(), &stated);
+        let Compared {
+            content,
+            digests,
+            stated,
+        } = compared;
+        let expected = expected(named, &digests, &stated);
         let promised: Vec<Integrity> = expected.integrity.iter().cloned().collect();
         let repository = self.repositories.of(url).map(|found| found.id.as_str());
         let promise = Promise {
@@ -167,12 +174,56 @@ impl Pipeline {
             anchor: expected.anchor,
             stated: expected.stated_in.clone(),
         };
-        let kept = self.blobs.keep(verified, &promise.integrities);
-        let (content, digests) = kept.map_err(|error| super::artifact::store(&error))?;
         if !self.protocol.is_changing(&named.version) {
             self.expectations.add(vec![expected], repository);
         }
         self.release(promise, url, content, digests, Source::Network)
+    }
+
+    /// Fetches an artifact with its side files, compares them, and keeps what passed.
+    pub(super) async fn compared(
+        &self,
+        named: &Named,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Fetched<Compared>, Finding> {
+        let sides = self.protocol.side_files(url);
+        let limit = self.protocol.artifact_limit();
+        let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).complete());
+        let (fetched, stated) = tokio::join!(
+            self.fetch(url, headers.clone(), limit, false, start),
+            self.stated(&sides, &headers)
+        );
+        let (from, headers, hashed) = match fetched? {
+            Fetched::Complete { url, headers, body } => (url, headers, body.0.finish()),
+            Fetched::Failed {
+                status,
+                headers,
+                body,
+            } => {
+                return Ok(Fetched::Failed {
+                    status,
+                    headers,
+                    body,
+                });
+            }
+        };
+        let stated = stated?;
+        let subject = format!("{}@{}", named.name, named.version);
+        let verified = compare(hashed, &stated, subject, url)?;
+        let promised = Integrity::of(verified.digests().sha256.clone());
+        let kept = self.blobs.keep(verified, std::slice::from_ref(&promised));
+        let (content, digests) = kept.map_err(|error| super::artifact::store(&error))?;
+        let body = Compared {
+            content,
+            digests,
+            stated,
+        };
+        Ok(Fetched::Complete {
+            url: from,
+            headers,
+            body,
+        })
     }
 
     /// An artifact that a complete lock does not name. Managers look for what nobody has, and that is

@@ -24,7 +24,8 @@ pub(super) struct Events(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    socket: Arc<UnixStream>,
+    /// None where nobody is told.
+    socket: Option<Arc<UnixStream>>,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -45,8 +46,20 @@ impl Events {
     /// Over the session's socket.
     pub(super) fn new(socket: Arc<UnixStream>) -> Self {
         Self(Arc::new(Shared {
-            socket,
+            socket: Some(socket),
             state: Mutex::default(),
+            wake: Notify::new(),
+        }))
+    }
+
+    /// Of a client that nobody listens to.
+    pub(super) fn unheard() -> Self {
+        Self(Arc::new(Shared {
+            socket: None,
+            state: Mutex::new(State {
+                closed: true,
+                ..State::default()
+            }),
             wake: Notify::new(),
         }))
     }
@@ -113,7 +126,10 @@ impl Events {
                     return;
                 }
             }
-            let writable = self.0.socket.writable().await;
+            let Some(socket) = &self.0.socket else {
+                return;
+            };
+            let writable = socket.writable().await;
             let mut state = self.state();
             state.closed |= writable.is_err();
             self.write_some(&mut state);
@@ -140,8 +156,11 @@ impl Events {
     }
 
     fn write_some(&self, state: &mut State) {
+        let Some(socket) = &self.0.socket else {
+            return;
+        };
         while !state.backlog.is_empty() && !state.closed {
-            match self.0.socket.try_write(&state.backlog) {
+            match socket.try_write(&state.backlog) {
                 Ok(count) => {
                     state.backlog.drain(..count.min(state.backlog.len()));
                 }

@@ -194,11 +194,11 @@ impl Expectations {
         judge(url, &found, named, describes)
     }
 
-    /// Of the artifacts that an index names, the one that statements from before the start allow, if
-    /// it is the only one, with the digest that it is to have.
-    pub(super) fn foreseen(&self, index: &[Expected]) -> Option<(Url, Promise)> {
+    /// The artifacts of an index that statements from before the start allow, with the digest that
+    /// each is to have.
+    pub(super) fn foreseen(&self, index: &[Expected]) -> Vec<(Url, Promise)> {
         let state = self.state();
-        let mut allowed = index.iter().filter_map(|one| {
+        let allowed = index.iter().filter_map(|one| {
             let (url, integrity) = (one.url.as_ref()?, one.integrity.as_ref()?);
             let named = Named {
                 name: one.name.clone(),
@@ -222,10 +222,7 @@ impl Expectations {
             };
             Some((url.clone(), promise))
         });
-        match (allowed.next(), allowed.next()) {
-            (Some(only), None) => Some(only),
-            (None, _) | (Some(_), Some(_)) => None,
-        }
+        allowed.collect()
     }
 
     /// A statement without a file speaks of every file of the version that is an artifact.

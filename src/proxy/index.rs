@@ -30,6 +30,7 @@ use crate::model::Repository;
 use crate::model::redact_url;
 use crate::protocol::Document;
 use crate::protocol::Index;
+use crate::protocol::Rewritten;
 
 /// Which repository speaks for which name.
 #[derive(Debug)]
@@ -116,14 +117,14 @@ impl Pipeline {
                 .get_or_try_init(|| self.census(name, &rivals, &headers))
                 .await?;
             if let Some(page) = census.take(&repository.id) {
-                return self.give(url, page);
+                return self.give(name, url, page);
             }
         }
         let page = match self.ahead.page(url).await {
             Some(page) => page,
             None => self.page(name, url, headers).await?,
         };
-        self.give(url, page)
+        self.give(name, url, page)
     }
 
     /// Where the index of a name is, if it can be in one place only.
@@ -147,13 +148,28 @@ impl Pipeline {
         headers: HeaderMap,
     ) -> Result<Page, Finding> {
         let limit = self.protocol.index_limit();
+        let headers = self.dated(name, headers);
         Ok(match self.stated_document(url, headers, limit).await? {
-            Fetched::Complete { url, headers, body } => Page::Document {
-                index: Box::new(self.read_index(name, &url, &headers, &body)?),
-                url,
-                headers,
-                body,
-            },
+            Fetched::Complete { url, headers, body } => {
+                let thinned = self.thin(name, &url, &headers, &body)?;
+                let note = thinned.as_ref().and_then(|it| self.left_out(name, it));
+                let (body, kind) = match thinned {
+                    Some(thinned) => (thinned.body.into(), Some(thinned.kind)),
+                    None => (body, None),
+                };
+                let mut index = self.read_index(name, &url, &headers, &body)?;
+                index.findings.extend(note);
+                if let (Some(kind), None) = (kind, &index.rewritten) {
+                    let body = body.clone();
+                    index.rewritten = Some(Rewritten { kind, body });
+                }
+                Page::Document {
+                    index: Box::new(index),
+                    url,
+                    headers,
+                    body,
+                }
+            }
             Fetched::Failed {
                 status,
                 headers,
@@ -181,7 +197,7 @@ impl Pipeline {
             .with_hint("configure that repository, or correct the pin"))
     }
 
-    fn give(&self, asked: &Url, page: Page) -> Result<Answer, Finding> {
+    fn give(&self, name: &str, asked: &Url, page: Page) -> Result<Answer, Finding> {
         match page {
             Page::Failed(status, headers, body) => {
                 // A manager may go on as if there were no such package.
@@ -219,6 +235,7 @@ impl Pipeline {
                     }
                 }
                 let id = repository.map(|found| found.id.as_str());
+                self.lives.note(name, index.remarks);
                 let name = index.expected.first().map(|one| one.name.clone());
                 self.expectations.add(index.expected, id);
                 for finding in &index.findings {

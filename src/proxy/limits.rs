@@ -56,6 +56,10 @@ pub(super) const HOPS: usize = 3;
 pub(super) const AHEAD: usize = 12;
 /// Packages that are fetched ahead at the same time.
 pub(super) const AHEAD_TOGETHER: usize = 4;
+/// Descriptions that are followed and not asked for yet.
+pub(super) const LEADS: usize = 512;
+/// Descriptions that are followed at the same time.
+pub(super) const LEADS_TOGETHER: usize = 8;
 /// Time to hand over what is still to be said when the run ends.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 /// Size and age that the store is trimmed to.

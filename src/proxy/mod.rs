@@ -22,6 +22,8 @@ mod events;
 mod expect;
 mod gzip;
 mod index;
+mod leads;
+mod lifecycle;
 mod limits;
 mod merge;
 mod pipeline;
@@ -54,6 +56,8 @@ use self::beside::GivenOut;
 use self::events::Events;
 use self::expect::Expectations;
 use self::index::Belonging;
+use self::leads::Leads;
+use self::lifecycle::Lives;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
@@ -211,7 +215,7 @@ fn set_up(
     let vouching = vouching.map_err(ProxyError::Signing)?;
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
-    let ahead = Ahead::new(&network.expected);
+    let ahead = Ahead::new(&network.expected, &network.layout.fitting);
     expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),
@@ -236,7 +240,9 @@ fn set_up(
         given_out: GivenOut::default(),
         under_way: Merge::default(),
         ahead,
+        leads: Leads::default(),
         belonging: Belonging::new(network.pins),
+        lives: Lives::new(network.release_age),
         inspector: Inspector::new(protocol, network.layout, network.refused),
         vouching,
     };

@@ -23,6 +23,8 @@ use super::events::Events;
 use super::expect::{Expectations, Named};
 use super::gzip::{self, GzipError};
 use super::index::Belonging;
+use super::leads::Leads;
+use super::lifecycle::Lives;
 use super::limits;
 use super::merge::Merge;
 use super::repositories::Repositories;
@@ -55,7 +57,9 @@ pub(super) struct Pipeline {
     pub(super) given_out: GivenOut,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
     pub(super) ahead: Ahead,
+    pub(super) leads: Leads,
     pub(super) belonging: Belonging,
+    pub(super) lives: Lives,
     pub(super) inspector: Inspector,
     pub(super) vouching: Vouching,
 }
@@ -130,6 +134,12 @@ impl Pipeline {
         }
     }
 
+    /// Which artifact an address names by itself.
+    pub(super) fn named(&self, method: &Method, url: &Url) -> Option<Named> {
+        let repository = self.repositories.of(url)?;
+        identity(self.protocol.classify(method, &repository.base, url))
+    }
+
     async fn read(
         self: &Arc<Self>,
         task: Task,
@@ -142,7 +152,14 @@ impl Pipeline {
                 self.index(&name, url, headers).await
             }
             Task::Metadata => self.metadata(url, headers).await,
-            Task::Artifact(named) => self.artifact(named.as_ref(), url, headers).await,
+            Task::Artifact(named) => {
+                self.leads.ask(url);
+                let answer = self.artifact(named.as_ref(), url, headers).await?;
+                if let Some(content) = answer.given() {
+                    self.follow(url, content);
+                }
+                Ok(answer)
+            }
             Task::SideFile(of, algorithm) => Ok(self.side_file(&of, algorithm)),
             Task::Audit => Err(Finding::new(Code::Internal, redact_url(url), "not a read")),
         }

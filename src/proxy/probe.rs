@@ -5,8 +5,6 @@
 //! question once: no second try, no redirect. One kind of question goes without TLS and without
 //! credentials, to see it refused. What an answer means is decided by who asks.
 
-use std::io::Read as _;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +13,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
-use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -25,7 +22,7 @@ use super::repositories::Repositories;
 use super::upstream::{
     AGENT, Ask, Collect, Connector, Fetched, Forward, Unprotected, Upstream, unprotected,
 };
-use crate::model::{Algorithm, AnchorClass, Digest, Event, Finding, Network, ProxyMessage};
+use crate::model::{Algorithm, Digest, Finding, Network};
 use crate::verify::tls::self_test;
 
 /// Beginning of a body that is looked at.
@@ -75,7 +72,6 @@ pub struct Inquiry {
     connector: Connector,
     own: Upstream,
     anonymous: Upstream,
-    told: Mutex<StdUnixStream>,
 }
 
 /// The beginning of a body, also of one that is too long.
@@ -109,13 +105,6 @@ impl Inquiry {
             .enable_time()
             .build()
             .map_err(ProxyError::Io)?;
-        let (near, far) = StdUnixStream::pair().map_err(ProxyError::Io)?;
-        near.set_nonblocking(true).map_err(ProxyError::Io)?;
-        far.set_nonblocking(true).map_err(ProxyError::Io)?;
-        let near = {
-            let _inside = runtime.enter();
-            UnixStream::from_std(near).map_err(ProxyError::Io)?
-        };
         let forward = network
             .upstream_proxy
             .as_ref()
@@ -131,7 +120,7 @@ impl Inquiry {
             repositories.clone(),
             forward,
             network.extra_anchors.clone(),
-            Events::new(Arc::new(near)),
+            Events::unheard(),
         );
         Ok(Self {
             own: Upstream::new(connector.clone(), repositories.clone()),
@@ -139,7 +128,6 @@ impl Inquiry {
             runtime,
             repositories,
             connector,
-            told: Mutex::new(far),
         })
     }
 
@@ -221,27 +209,7 @@ impl Inquiry {
 
     /// Whether every certificate so far led to an anchor of the public web.
     pub fn is_public(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = Vec::new();
-        let mut block = [0_u8; 64 * 1024];
-        while let Ok(count) = told.read(&mut block) {
-            match block.get(..count) {
-                Some(read) if count > 0 => text.extend_from_slice(read),
-                Some(_) | None => break,
-            }
-        }
-        let mut seen = false;
-        for line in text.split(|byte| *byte == b'\n') {
-            if let Ok(ProxyMessage::Event(event)) = serde_json::from_slice(line)
-                && let Event::Connected { tls, .. } = *event
-            {
-                if tls.anchor_class != Some(AnchorClass::PublicWeb) {
-                    return false;
-                }
-                seen = true;
-            }
-        }
-        seen
+        self.connector.is_public()
     }
 }
 

@@ -242,6 +242,9 @@ impl<'a> Index<'a> {
             } => self.hand_out(path, sha256, trusted.as_deref()),
             Event::Examined(_)
             | Event::ArtifactsKept { .. }
+            | Event::Compared { .. }
+            | Event::KeptCompared { .. }
+            | Event::DeliveredWhole { .. }
             | Event::Assessed { .. }
             | Event::Sealed { .. } => {}
         }

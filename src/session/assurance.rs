@@ -10,12 +10,25 @@ use std::time::SystemTime;
 
 use super::kept;
 use crate::model::redact_url;
-use crate::model::{Code, Event, Fact, Finding, KnownRepository, Network, Repository, Voucher};
+use crate::model::{
+    Code, Event, Fact, Finding, KnownRepository, Network, ReleaseAge, Repository, Voucher,
+};
 use crate::profile::{Policy, facts};
 
 /// The exceptions of the policy.
 pub(super) fn exceptions(policy: &Policy) -> impl Iterator<Item = Event> {
     policy.exceptions.iter().cloned().map(Event::Excepted)
+}
+
+/// The minimum age of versions, for the proxy.
+pub(super) fn release_age(policy: &Policy) -> Option<ReleaseAge> {
+    let exempt = policy.age_exemptions.iter();
+    Some(ReleaseAge {
+        seconds: policy.minimum_release_age?.as_secs(),
+        exempt: exempt
+            .map(|one| (one.package.clone(), one.why.clone()))
+            .collect(),
+    })
 }
 
 /// Every repository of the plan with what is stated about it, and what probes of it saw. `state` is
@@ -78,34 +91,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::Secret;
 
     fn network(private: bool) -> Network {
         let base: url::Url = "https://r.invalid/npm/".parse().unwrap();
-        Network {
-            protocol: "npm".into(),
-            token: Secret::new("t".into()),
-            refused: Vec::new(),
-            repositories: vec![Repository {
-                id: "registry".into(),
-                origin: base.clone(),
-                base,
-                configured_in: "here".into(),
-                may_be_private: private,
-                credential: None,
-            }],
-            extra_anchors: Vec::new(),
-            expected: Vec::new(),
-            closed: false,
-            pins: Vec::new(),
-            layout: crate::model::Layout::default(),
-            signing: crate::model::Signing::default(),
-            audit: false,
-            upstream_proxy: None,
-            no_proxy: String::new(),
-            store: "/s".into(),
-            run: "r".into(),
-        }
+        Network::of(&Repository {
+            id: "registry".into(),
+            origin: base.clone(),
+            base,
+            configured_in: "here".into(),
+            may_be_private: private,
+            credential: None,
+        })
     }
 
     fn facts_of(private: bool, text: &str) -> BTreeMap<u8, (bool, Voucher)> {

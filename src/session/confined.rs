@@ -68,7 +68,12 @@ pub(super) fn unenforceable(failure: &sandbox::Failure) -> Finding {
 impl Start {
     /// Starts the proxy, opens the gate to it, and starts the launcher: both wait for their plans,
     /// and get ready while these are made.
-    pub(super) fn new(store: &Path, environment: &Environment) -> Result<Self, Finding> {
+    /// `silent`: nobody reads what the manager prints.
+    pub(super) fn new(
+        store: &Path,
+        environment: &Environment,
+        silent: bool,
+    ) -> Result<Self, Finding> {
         sandbox::offered().map_err(|failure| unenforceable(&failure))?;
         let spared = children().unwrap_or_default();
         nix::sys::prctl::set_child_subreaper(true).map_err(|e| internal("subreaper", e))?;
@@ -82,7 +87,10 @@ impl Start {
         let (gate, port) = gate?;
         Ok(Self {
             proxy,
-            launcher: Launcher::start()?,
+            launcher: match silent {
+                true => Launcher::silent()?,
+                false => Launcher::start()?,
+            },
             gate,
             port,
             spared,
@@ -216,7 +224,7 @@ fn listen(
 
 /// What earlier runs verified of the files that the manager keeps. A lock that names everything
 /// speaks alone.
-fn recall(prepared: &Prepared) -> Result<Option<Recall>, Finding> {
+pub(super) fn recall(prepared: &Prepared) -> Result<Option<Recall>, Finding> {
     let network = &prepared.network;
     let Some(protocol) = protocol::by_name(&network.protocol) else {
         return Ok(None);

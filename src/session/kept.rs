@@ -101,7 +101,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         assert!(load(state.path(), BASE).is_empty());
         let probe = probed(ControlId::new(6), Outcome::Supports);
-        store(state.path(), BASE, &[probe.clone()]).unwrap();
+        store(state.path(), BASE, std::slice::from_ref(&probe)).unwrap();
         let path = place(state.path(), BASE);
         let text = std::fs::read_to_string(&path).unwrap();
         for changed in [

@@ -5,7 +5,7 @@
 //! after the record exists ends in a sealed record; what happens before is said on standard error.
 //! Threads only; the async part is the proxy's own process.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use crate::manager::{Call, Installed, Manager, Prepared, PrivateDirs, Project, R
 use crate::model::{Access, Assessment, Code, Event, Finding, Level, Secret, Severity};
 use crate::profile::Policy;
 use crate::record;
-use crate::record::{Index, Outcome, Recorder};
+use crate::record::{Index, Outcome, Recorded, Recorder};
 
 mod assurance;
 pub mod children;
@@ -26,6 +26,7 @@ mod confined;
 pub mod doctor;
 pub mod effective;
 mod identity;
+mod keep;
 mod kept;
 mod places;
 mod prepare;
@@ -51,6 +52,10 @@ pub struct Options {
     pub level: Option<Level>,
     /// `--sign-key`.
     pub sign_key: Option<PathBuf>,
+    /// `--repair`: move away what is kept and not what was verified.
+    pub repair: bool,
+    /// `v4run trust`: find out what would be loaded as code, and run none of it.
+    pub rehearsal: bool,
     /// The manager's driver.
     pub manager: &'static dyn Manager,
     /// The manager as it was named on the command line.
@@ -137,8 +142,8 @@ struct Ended {
     started: bool,
     installed: Option<Installed>,
     project: Project,
-    /// The driver's notes.
-    notes: BTreeMap<String, String>,
+    /// The plan, once there was one.
+    prepared: Option<Prepared>,
     /// What the policy asks for.
     level: Option<Level>,
     /// Removed after the record is sealed.
@@ -201,6 +206,14 @@ impl Run {
         place: &Path,
         ended: &mut Ended,
     ) -> Result<(), Finding> {
+        let manager = self.options.manager;
+        if self.options.rehearsal && !manager.rehearses() {
+            let message = format!(
+                "nothing to find out: {} runs nothing that it downloads under v4run",
+                manager.name()
+            );
+            return Err(Finding::new(Code::Usage, "trust", message));
+        }
         let policy = self.policy()?;
         ended.level = policy.level.and_then(|number| {
             Level::ALL
@@ -219,7 +232,7 @@ impl Run {
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
         ended.dirs = Some(dirs);
-        let start = confined::Start::new(&store, &self.environment)?;
+        let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
         let request = Request {
             word: &self.options.word,
             arguments: &self.options.arguments,
@@ -230,6 +243,7 @@ impl Run {
             private: &private,
             proxy_port: start.port(),
             token: Secret::new(Uuid::new_v4().simple().to_string()),
+            rehearsal: self.options.rehearsal,
         };
         let mut prepared = match self.options.manager.prepare(&request) {
             Ok(prepared) => prepared,
@@ -268,6 +282,7 @@ impl Run {
         )?
         .into_iter()
         .for_each(|event| recorder.send(event));
+        prepared.network.release_age = assurance::release_age(&policy);
         prepared.network.store = store.into_os_string();
         prepared.network.run = self.id.simple().to_string();
         let network = &mut prepared.network;
@@ -276,11 +291,13 @@ impl Run {
             .complete(&network.protocol, &mut network.signing);
         completed.map_err(|error| Finding::new(Code::Internal, "signing", error.to_string()))?;
         ended.project = prepared.project.clone();
-        ended.notes.clone_from(&prepared.notes);
         std::mem::take(&mut prepared.events)
             .into_iter()
             .for_each(|event| recorder.send(event));
         let before = self.options.manager.snapshot(&prepared);
+        if self.options.repair {
+            keep::repair(self.options.manager, &prepared, recorder)?;
+        }
         let seeds = seeds::sow(&prepared.seeds)?;
         let result = self.supervise(recorder, start, &prepared, &private, ended);
         if ended.started && prepared.installs {
@@ -290,6 +307,7 @@ impl Run {
             seeds::promote(&prepared.promotions)?;
         }
         seeds.weed();
+        ended.prepared = Some(prepared);
         result
     }
 
@@ -315,20 +333,57 @@ impl Run {
         result
     }
 
+    /// What a rehearsal found.
+    fn rehearsed(&self, recorded: &mut Recorded, ended: &Ended) -> Option<String> {
+        let prepared = ended.prepared.as_ref()?;
+        if !self.options.rehearsal || !ended.started {
+            return None;
+        }
+        let manager = self.options.manager;
+        let message = "nothing that was downloaded ran: this was a rehearsal";
+        recorded.push(Event::Found(Finding::new(
+            Code::Rehearsed,
+            manager.name(),
+            message,
+        )));
+        match manager.rehearsed(prepared, recorded.events()) {
+            Ok(text) => Some(text),
+            Err(finding) => {
+                recorded.push(Event::Found(finding));
+                None
+            }
+        }
+    }
+
     fn policy(&self) -> Result<Policy, Finding> {
         let project = prepare::policy_directory(&self.directory);
         let explicit = self.options.policy.as_deref();
         Policy::load(explicit, &project, Path::new(SYSTEM_POLICY))
     }
 
-    fn seal(self, recorder: Recorder, ended: Ended) -> Result<u8, Finding> {
+    fn seal(self, recorder: Recorder, mut ended: Ended) -> Result<u8, Finding> {
         let mut recorded = recorder.finish().map_err(|e| e.finding())?;
-        if let Some(installed) = ended.installed {
+        if let Some(prepared) = ended.prepared.as_ref().filter(|_| ended.started) {
+            match keep::compare(self.options.manager, prepared, recorded.events()) {
+                Ok(events) => events.into_iter().for_each(|event| recorded.push(event)),
+                Err(finding) => recorded.push(Event::Found(finding)),
+            }
+        }
+        if let Some(prepared) = &ended.prepared
+            && ended.status == Some(ManagerStatus::Exited(0))
+        {
+            let delivered = self.options.manager.deliver(prepared, recorded.events());
+            delivered.into_iter().for_each(|event| recorded.push(event));
+        }
+        if let Some(installed) = ended.installed.take() {
             recorded.push(Event::Inspected {
                 direct: installed.direct,
                 chooses: installed.chooses,
             });
-            let used = self.options.manager.used(&ended.notes, recorded.events());
+            let used = ended.prepared.as_ref().map_or_else(Vec::new, |prepared| {
+                let manager = self.options.manager;
+                manager.used(&prepared.notes, recorded.events())
+            });
             for package in installed.packages.into_iter().chain(used) {
                 for script in &package.scripts {
                     recorded.push(Event::ScriptSuppressed {
@@ -348,10 +403,16 @@ impl Run {
                 }
             }
         }
+        let rehearsed = self.rehearsed(&mut recorded, &ended);
         for finding in assess::compare(&Index::new(recorded.events())) {
             recorded.push(Event::Found(finding));
         }
         let assessment = assess::assess(recorded.events());
+        for waived in assessment.waived() {
+            let subject = format!("control {}", waived.control);
+            let finding = Finding::new(Code::ExceptionUsed, subject, &waived.detail);
+            recorded.push(Event::Found(finding));
+        }
         // Whoever asks for more decides.
         if let Some(level) = self.options.level.max(ended.level) {
             let reached = assessment
@@ -376,6 +437,9 @@ impl Run {
         for line in record::human(&sealed.summary, &sealed.directory) {
             say(&line);
         }
+        if let Some(text) = rehearsed {
+            print(&text);
+        }
         if let Some(note) = sealed.exit.note(self.options.manager.name()) {
             say(&format!("v4run: {note}"));
         }
@@ -386,6 +450,12 @@ impl Run {
 fn is_exposed(path: &Path, prepared: &Prepared) -> bool {
     let mut rules = prepared.launch.rules.iter();
     rules.any(|rule| rule.access == Access::Write && path.starts_with(&rule.path))
+}
+
+/// Prints what was asked for. A closed pipe is no error of ours.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }
 
 /// What v4run writes must not lie where the manager may write.

@@ -40,7 +40,7 @@ mod sealed;
 
 pub use connect::Gate;
 pub use known::KnownDigests;
-pub use recall::Recall;
+pub use recall::{Recall, Recalled};
 
 use child::Child;
 use probes::Probes;

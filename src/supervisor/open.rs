@@ -421,7 +421,7 @@ impl Supervisor {
         };
         let subject = shown(path);
         let computed = &digests.sha256;
-        let hint = "remove the file, so that it is fetched again and verified";
+        let hint = "`v4run --repair` moves the file away, so that it is fetched again and verified";
         let kept = self.files.kept.iter().any(|place| path.starts_with(place));
         let (code, message) = match recalled {
             Ok(Recalled::Same) => return Ok(()),

@@ -29,7 +29,7 @@ pub struct Recall {
 
 /// What is known of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Recalled {
+pub enum Recalled {
     /// It is what an earlier run, or this one, verified.
     Same,
     /// It is not what was first verified, which had this digest.
@@ -40,7 +40,7 @@ pub(super) enum Recalled {
 
 impl Recall {
     /// Whether a file at that canonical path is one that is kept.
-    pub(super) fn covers(&self, path: &Path) -> bool {
+    pub fn covers(&self, path: &Path) -> bool {
         self.known_as(path).is_some()
     }
 
@@ -53,7 +53,7 @@ impl Recall {
     }
 
     /// What is known of a file at that path with these digests.
-    pub(super) fn of(&self, path: &Path, digests: &Digests) -> Result<Recalled, StoreError> {
+    pub fn of(&self, path: &Path, digests: &Digests) -> Result<Recalled, StoreError> {
         let Some(kept) = self.known_as(path) else {
             return Ok(Recalled::Unknown);
         };

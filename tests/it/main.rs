@@ -9,6 +9,7 @@
 )]
 
 mod artifacts;
+mod assurance;
 mod attack;
 mod attest;
 mod bad_input;
@@ -30,8 +31,10 @@ mod mvn_bad;
 mod mvn_build;
 mod mvn_code;
 mod mvn_config;
+mod mvn_kept;
 mod mvn_lock;
 mod mvn_resolve;
+mod mvn_trust;
 mod network;
 mod npmrc;
 mod pip_archive;
@@ -48,6 +51,7 @@ mod process;
 mod project;
 mod python;
 mod registry;
+mod release_age;
 mod run;
 mod scripts;
 mod sentinel;

@@ -3,10 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, dependency, path, pom, publish};
+use crate::maven::{Maven, approval, dependency, path, pom, publish};
 use crate::registry::Registry;
 
 fn leaf(registry: &Registry) -> String {
@@ -26,12 +24,7 @@ fn approved(registry: &Registry, class: &str) -> Maven {
     let extensions = "<extensions><extension><groupId>it.trusted</groupId>\
                       <artifactId>ext</artifactId><version>1.0</version></extension></extensions>";
     maven.project.file(".mvn/extensions.xml", extensions);
-    let approval = format!(
-        "[[approvals]]\npurl = \"pkg:maven/it.trusted/ext@1.0\"\nsha256 = \"{}\"\n\
-         owner = \"suite\"\nreason = \"a test\"\n",
-        hex::encode(Sha256::digest(jar.build()))
-    );
-    maven.project.file("v4run.toml", &approval);
+    maven.policy(&approval("it.trusted:ext:1.0", &jar.build()));
     maven
 }
 

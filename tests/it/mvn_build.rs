@@ -1,15 +1,16 @@
 //! Builds: the same classes as bare Maven makes, from components that cannot run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, dependency, pom, publish};
+use crate::maven::{Maven, approval, dependency, path, pom, publish};
 use crate::project::tree;
 use crate::registry::Registry;
+use crate::run::Run;
 
 const LEVEL: &str = "<properties><maven.compiler.source>8</maven.compiler.source>\
                      <maven.compiler.target>8</maven.compiler.target>\
@@ -21,7 +22,29 @@ const PARENT: &str = "<parent><groupId>it.test</groupId><artifactId>project</art
 /// A parent, a module that uses a component, and one that uses the first and has a test.
 fn modules(registry: &Registry) -> Maven {
     publish(registry, "it.part:leaf:2.0", "", &Jar::library());
-    let managed = dependency("it.part:leaf:2.0", "");
+    for name in ["it.part:late:1.0", "it.part:given:1.0"] {
+        publish(
+            registry,
+            name,
+            "",
+            &Jar::plain(&name.replace([':', '.'], "_")),
+        );
+    }
+    let bom = format!(
+        "<packaging>pom</packaging><dependencyManagement><dependencies>{}{}</dependencies>\
+         </dependencyManagement>",
+        dependency("it.part:late:1.0", ""),
+        dependency("it.part:given:1.0", "<scope>provided</scope>")
+    );
+    registry.put(
+        &path("it.part:bom:1.0", "pom"),
+        pom("it.part:bom:1.0", &bom),
+    );
+    let managed = format!(
+        "{}{}",
+        dependency("it.part:leaf:2.0", ""),
+        dependency("it.part:bom:1.0", "<type>pom</type><scope>import</scope>")
+    );
     let body = format!(
         "<packaging>pom</packaging>{LEVEL}<modules><module>core</module><module>app</module></modules>\
          <dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement>"
@@ -39,7 +62,9 @@ fn modules(registry: &Registry) -> Maven {
     module(
         "app",
         &format!(
-            "{}{}",
+            "{}{}<dependency><groupId>it.part</groupId><artifactId>late</artifactId>\
+             <scope>runtime</scope></dependency><dependency><groupId>it.part</groupId>\
+             <artifactId>given</artifactId></dependency>",
             dependency("it.test:core:1.0", ""),
             dependency("junit:junit:4.13.2", "<scope>test</scope>")
         ),
@@ -60,6 +85,20 @@ fn modules(registry: &Registry) -> Maven {
          @org.junit.Test public void x() {} }",
     );
     maven
+}
+
+/// The components of a record, with scope.
+fn components(run: &Run) -> BTreeSet<String> {
+    let components = run.record().bom["components"].as_array().unwrap();
+    let told = components.iter().map(|component| {
+        let properties = component["properties"].as_array().unwrap();
+        let mut scopes = properties.iter();
+        let scope = scopes.find(|property| property["name"] == "v4run:scope");
+        let purl = component["purl"].as_str().unwrap();
+        let name = purl.strip_prefix("pkg:maven/").unwrap();
+        format!("{name} {}", scope.unwrap()["value"].as_str().unwrap())
+    });
+    told.collect()
 }
 
 /// Digests of the compiled classes and names of the packed files.
@@ -108,10 +147,25 @@ fn a_build_of_three_modules_makes_what_bare_maven_makes() {
     again.succeeds();
     assert_eq!(expected.0, built(&maven));
     assert_eq!(registry.maven_seen().len(), before);
-    let tree = ["dependency:tree", "-DoutputFile=tree.txt"];
-    maven.v4run(&tree).run().succeeds();
-    let tree = fs::read_to_string(maven.project.path("app/tree.txt")).unwrap();
-    assert!(tree.contains("it.part:leaf:jar:2.0"), "{tree}");
+    assert_eq!(components(&ours), components(&again));
+    // The components of the record are what Maven lists, whoever opened them.
+    let goals = ["compile", "dependency:list", "-DoutputFile=list.txt"];
+    let list = maven.v4run(&goals).run();
+    list.succeeds();
+    let mut listed = BTreeSet::new();
+    for module in ["core", "app"] {
+        let text = fs::read_to_string(maven.project.path(&format!("{module}/list.txt"))).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("   ")) {
+            let name = line.split_whitespace().next().unwrap_or_default();
+            let parts: Vec<&str> = name.split(':').collect();
+            if let [group, artifact, kind, version, scope] = parts.as_slice() {
+                listed.insert(format!("{group}/{artifact}@{version}?type={kind} {scope}"));
+            }
+        }
+    }
+    assert_eq!(listed.len(), 6, "{listed:?}");
+    assert_eq!(components(&list), listed);
+    assert_eq!(components(&ours), listed);
     maven
         .v4run(&["compile", "-pl", "app", "-am"])
         .run()
@@ -197,12 +251,7 @@ fn a_class_of_a_component_cannot_be_defined() {
     let extensions = "<extensions><extension><groupId>evil</groupId><artifactId>ext</artifactId>\
                       <version>1.0</version></extension></extensions>";
     maven.project.file(".mvn/extensions.xml", extensions);
-    let approval = format!(
-        "[[approvals]]\npurl = \"pkg:maven/evil/ext@1.0\"\nsha256 = \"{}\"\nowner = \"suite\"\n\
-         reason = \"a test\"\n",
-        hex::encode(Sha256::digest(jar.build()))
-    );
-    maven.project.file("v4run.toml", &approval);
+    maven.policy(&approval("evil:ext:1.0", &jar.build()));
     for (goal, reason) in [
         ("dependency:resolve", "Caused by: hostile"),
         ("compile", "Absent Code attribute"),

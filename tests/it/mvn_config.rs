@@ -37,7 +37,7 @@ fn a_repository_that_only_a_pom_names_is_refused() {
     // The policy allows it.
     maven.clear();
     let policy = format!("[[repositories]]\nurl = \"{}\"\n", other.maven());
-    maven.project.file("v4run.toml", &policy);
+    maven.policy(&policy);
     maven.v4run(&["dependency:resolve"]).run().succeeds();
 }
 

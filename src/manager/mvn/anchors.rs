@@ -95,10 +95,13 @@ pub(super) fn answered(policy: &Policy, installed: &Path, what: &Reference) -> b
             && purl.name() == what.artifact
             && version.is_none_or(|version| purl.version() == Some(version))
     });
-    let Some(version) = &what.version else {
-        return approved;
-    };
     let group = what.group.replace('.', "/");
+    let Some(version) = &what.version else {
+        let names = group.split('/').chain([what.artifact.as_str()]);
+        let inside = names.into_iter().all(maven::is_name);
+        let some = installed.join(&group).join(&what.artifact);
+        return approved || (inside && some.is_dir());
+    };
     let path = format!("{group}/{0}/{version}/{0}-{version}.jar", what.artifact);
     let inside = maven::Coordinates::from_path(&path).is_some();
     approved || (inside && installed.join(path).is_file())
@@ -184,12 +187,12 @@ mod tests {
             answered(&policy, installed.path(), &what)
         };
         assert!(named("g.h", "p", Some("1")) && named("g.h", "p", None));
-        assert!(named("s.t", "x", Some("2")));
+        assert!(named("s.t", "x", Some("2")) && named("s.t", "x", None));
         for (group, artifact, version) in [
             ("g.h", "p", Some("2")),
             ("g", "p", Some("1")),
             ("s.t", "x", Some("3")),
-            ("s.t", "x", None),
+            ("s.t", "y", None),
             ("s.t", "../x", Some("2")),
         ] {
             assert!(!named(group, artifact, version), "{group}:{artifact}");

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::view::{self, Form};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Digest, Finding};
+use crate::model::{Code, Digest, Finding, Trust};
 
 /// Names annotation processors, which a compiler runs when it finds them.
 const PROCESSORS: &str = "javax.annotation.processing.Processor";
@@ -34,11 +34,19 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
         return Ok(HandOut::Whole);
     }
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    if opened.trust.rehearsal {
+        let view = view::of(opened.content, Form::Rehearsal).map_err(invalid)?;
+        return Ok(HandOut::View(view.bytes));
+    }
     let form = match opened.trust.declarations {
         true => Form::Compiler,
         false => Form::CodeFree,
     };
-    let Some(reason) = reason(opened)? else {
+    let Some(reason) = reason(opened.path, opened.sha256, opened.trust)? else {
+        // A plugin that the run is about cannot do without its code; better said than left to Maven.
+        if is_wanted(opened) && view::is_plugin(opened.content).map_err(invalid)? {
+            return Ok(HandOut::Refused(Box::new(unanswered(opened.path))));
+        }
         let view = view::of(opened.content, form).map_err(invalid)?;
         return Ok(HandOut::View(view.bytes));
     };
@@ -86,28 +94,52 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
     Ok(HandOut::View(view.bytes))
 }
 
-/// Whether a plugin is one of those that may work on views, by the name of its artifact.
-fn is_worker(opened: &Opened<'_>) -> bool {
-    let version = opened.path.parent();
-    let artifact = version.and_then(Path::parent).and_then(Path::file_name);
-    let mut workers = opened.trust.workers.iter();
-    workers.any(|worker| artifact.is_some_and(|name| name == worker.as_str()))
+/// Whether the run is about a plugin: all of a build are, else those of the goals.
+fn is_wanted(opened: &Opened<'_>) -> bool {
+    let name = artifact(opened.path);
+    opened.trust.declarations
+        || opened
+            .trust
+            .wanted
+            .iter()
+            .any(|one| Some(one.as_str()) == name)
 }
 
-/// Why the bytes are trusted, if they are.
-fn reason(opened: &Opened<'_>) -> io::Result<Option<String>> {
-    let mut approved = opened.trust.approved.iter();
-    if let Some(approval) = approved.find(|approval| approval.digest == *opened.sha256) {
+fn unanswered(path: &Path) -> Finding {
+    let name = path.display().to_string();
+    let message = format!("`{name}` refused: it is a plugin, and nobody answers for its bytes");
+    Finding::new(Code::CommandRunsCode, name, message).with_hint(
+        "`v4run trust mvn` with the same goals shows what would be loaded, for review and approval \
+         in the policy",
+    )
+}
+
+/// The `artifactId` of a file of the local repository, by its place.
+fn artifact(path: &Path) -> Option<&str> {
+    path.parent()?.parent()?.file_name()?.to_str()
+}
+
+/// Whether a plugin is one of those that may work on views, by the name of its artifact.
+fn is_worker(opened: &Opened<'_>) -> bool {
+    let name = artifact(opened.path);
+    let mut workers = opened.trust.workers.iter();
+    workers.any(|worker| Some(worker.as_str()) == name)
+}
+
+/// Why the bytes of a file at that path are trusted, if they are.
+pub(super) fn reason(path: &Path, bytes: &Digest, trust: &Trust) -> io::Result<Option<String>> {
+    let mut approved = trust.approved.iter();
+    if let Some(approval) = approved.find(|approval| approval.digest == *bytes) {
         return Ok(Some(approval.why.clone()));
     }
-    for twin in &opened.trust.twins {
-        let Ok(below) = opened.path.strip_prefix(&twin.below) else {
+    for twin in &trust.twins {
+        let Ok(below) = path.strip_prefix(&twin.below) else {
             continue;
         };
         let Ok(path) = Path::new(&twin.installed).join(below).canonicalize() else {
             continue;
         };
-        if is_installed(&path) && sha256(&path)? == *opened.sha256 {
+        if is_installed(&path) && sha256(&path)? == *bytes {
             return Ok(Some(format!("installed by the system: {}", path.display())));
         }
     }
@@ -136,7 +168,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::model::{Approval, Trust};
+    use crate::model::Approval;
     use crate::verify::hash::sha256 as digest;
 
     fn given(name: &str, content: &[u8], trust: &Trust) -> io::Result<HandOut> {

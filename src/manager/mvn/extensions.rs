@@ -16,7 +16,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// Core extensions are code that Maven loads into itself before anything else. Each must be approved;
 /// that an approved one has the approved bytes is seen to when it is opened.
-pub(super) fn check(root: &Path, policy: &Policy) -> Result<(), Refusal> {
+pub(super) fn check(root: &Path, policy: &Policy, hint: &str) -> Result<(), Refusal> {
     let path = root.join(".mvn/extensions.xml");
     let shown = path.display().to_string();
     let refuse = |place: &str, message: String| {
@@ -52,7 +52,6 @@ pub(super) fn check(root: &Path, policy: &Policy) -> Result<(), Refusal> {
              no approval of the policy names it"
         );
         let place = format!("{shown}:{}", extension.line());
-        let hint = "review it and name its digest under `[[approvals]]` in the policy";
         findings.push(Finding::new(Code::ConfigRefused, place, message).with_hint(hint));
     }
     match findings.is_empty() {
@@ -75,7 +74,7 @@ mod tests {
         std::fs::write(root.join(".mvn/extensions.xml"), text).unwrap();
         std::fs::write(root.join("v4run.toml"), approvals).unwrap();
         let policy = Policy::load(None, &root, &root.join("none")).unwrap();
-        let result = check(&root, &policy);
+        let result = check(&root, &policy, "h");
         result
             .err()
             .map_or_else(Vec::new, |refusal| refusal.findings)

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::options::{Given, Source, Word};
+use super::pom::Reference;
 use crate::model::{Code, Finding};
 use crate::profile::{Does, Profile};
 
@@ -33,6 +34,9 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-source-plugin",
     "maven-surefire-plugin",
 ];
+
+/// Goals that copy jars into the output directories; what they copy is made whole after the run.
+const COPIES: &[&str] = &["dependency:copy", "dependency:copy-dependencies"];
 
 /// Phases before the tests.
 const BUILD: &[&str] = &[
@@ -102,12 +106,73 @@ pub(super) fn check(
     judged.try_fold(Kind::Print, |most, kind| Ok(most.max(kind?)))
 }
 
+/// Whether a plugin that is bound to that phase runs in some build; where only the plugin knows its
+/// phase, it may.
+pub(super) fn is_early(phase: Option<&str>) -> bool {
+    phase.is_none_or(|phase| BUILD.contains(&phase) || TESTED.contains(&phase))
+}
+
+/// What helps when code is refused that nobody answers for.
+pub(super) fn trust_hint(goals: &[Word]) -> String {
+    format!(
+        "`v4run trust mvn {}` shows what would be loaded, for review and approval in the policy",
+        named(goals)
+    )
+}
+
+/// The plugin that a goal is of; nothing for a phase.
+pub(super) fn plugin(text: &str) -> Option<String> {
+    let name = canonical(text)?;
+    let prefix = name.split(':').next()?;
+    Some(format!("maven-{prefix}-plugin"))
+}
+
+/// Refuses goals of plugins that nobody answers for, in any version. Whether they run is decided by
+/// their bytes; this says beforehand that they cannot.
+pub(super) fn answered(
+    goals: &[Word],
+    answers: impl Fn(&Reference) -> bool,
+) -> Result<(), Finding> {
+    for goal in goals {
+        let Some(artifact) = plugin(&goal.text) else {
+            continue;
+        };
+        let what = Reference {
+            group: GROUP.to_owned(),
+            artifact,
+            ..Reference::default()
+        };
+        if !answers(&what) {
+            let message = format!(
+                "`{}:{}` is code that Maven loads into itself, and nobody answers for it",
+                what.group, what.artifact
+            );
+            let finding = Finding::new(Code::CommandRunsCode, &goal.text, message);
+            return Err(finding.with_hint(trust_hint(goals)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a rehearsal of these goals makes sense: any of them, but one at least.
+pub(super) fn rehearsed(goals: &[Word]) -> Result<Kind, Finding> {
+    if goals.is_empty() {
+        let message = "no goal is named, so there is nothing to find out";
+        return Err(Finding::new(Code::CommandUnknown, "mvn", message));
+    }
+    Ok(Kind::Resolve)
+}
+
 fn one(
     text: &str,
     properties: &BTreeMap<String, String>,
     profile: &Profile,
 ) -> Result<Kind, Finding> {
-    let known = canonical(text).and_then(|name| profile.command(&name));
+    let name = canonical(text);
+    if name.as_deref().is_some_and(|name| COPIES.contains(&name)) {
+        return Ok(Kind::Build);
+    }
+    let known = name.and_then(|name| profile.command(&name));
     if known.is_some_and(|command| command.does == Does::Install || command.does == Does::Read) {
         return Ok(Kind::Resolve);
     }

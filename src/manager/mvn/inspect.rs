@@ -2,18 +2,22 @@
 //!
 //! The local repository is shared by all projects of a user, so it is no install tree: what belongs to
 //! this run is what the proxy released and what Maven opened, each with the digest that was compared.
-//! POMs are no components of their own; the digest of a component's POM stands with it. A component
-//! that was handed out as code is marked so. Which of them a project depends on and which only a
-//! plugin needs is Maven's to say and is not told apart here.
+//! Components are the artifacts that Maven itself names for the projects of the run, with scope
+//! ([`listener`]); what only a plugin needs is none, and what was handed out as code is a tool of the
+//! record. Where Maven names nothing (a goal that fetches by itself, or a run that failed early), it is
+//! everything that was fetched or opened and not as code. POMs are no components of their own; the
+//! digest of a component's POM stands with it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use packageurl::PackageUrl;
 
-use crate::manager::{Installed, Prepared, Snapshot};
+use super::listener::{self, Listed};
+use super::rehearsal;
+use crate::manager::{Installed, KeptFile, Prepared, Snapshot, read};
 use crate::model::maven::Coordinates;
-use crate::model::{Decision, Digest, Event, InstalledPackage, Integrity};
+use crate::model::{Code, Decision, Digest, Event, Finding, InstalledPackage, Integrity};
 
 /// The note with the directory of the local repository.
 const LOCAL: &str = "local";
@@ -21,12 +25,28 @@ const LOCAL: &str = "local";
 /// The note with the goals.
 const GOALS: &str = "goals";
 
+/// The note with the private directory for temporary files.
+const PRIVATE: &str = "private";
+
+/// Maven's note about where files of a version came from has a line for each.
+const NOTE: u64 = 1 << 20;
+
+/// The note with the names of the build's own modules.
+const MODULES: &str = "modules";
+
 /// What [`used`] wants to know again.
-pub(super) fn notes(local: &Path, goals: &str) -> BTreeMap<String, String> {
+pub(super) fn notes(
+    local: &Path,
+    private: &Path,
+    goals: &str,
+    modules: &[String],
+) -> BTreeMap<String, String> {
     let entry = |key: &str, value: String| (key.to_owned(), value);
     BTreeMap::from([
         entry(LOCAL, local.display().to_string()),
+        entry(PRIVATE, private.display().to_string()),
         entry(GOALS, goals.to_owned()),
+        entry(MODULES, modules.join(" ")),
     ])
 }
 
@@ -54,11 +74,8 @@ struct Part {
     handed: Option<&'static str>,
 }
 
-/// See [`crate::manager::Manager::used`].
-pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<InstalledPackage> {
-    let Some(local) = notes.get(LOCAL) else {
-        return Vec::new();
-    };
+/// What happened to each file of a version, by its name.
+fn parts(local: &str, events: &[Event]) -> BTreeMap<Coordinates, Part> {
     let opened = |path: &str| {
         let below = Path::new(path).strip_prefix(local).ok()?;
         Coordinates::from_path(below.to_str()?)
@@ -84,6 +101,11 @@ pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<In
                 let part = parts.entry(coordinates).or_default();
                 part.digest.get_or_insert_with(|| digest.clone());
             }
+        } else if let Event::Compared { path, sha256 } = event {
+            if let Some(coordinates) = opened(path) {
+                let part = parts.entry(coordinates).or_default();
+                part.digest.get_or_insert_with(|| sha256.clone());
+            }
         } else if let Event::HandedOut { path, trusted, .. } = event
             && let Some(coordinates) = opened(path)
         {
@@ -91,15 +113,178 @@ pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<In
             parts.entry(coordinates).or_default().handed = Some(handed);
         }
     }
+    parts
+}
+
+/// What Maven says of the projects, where it says anything.
+fn listed(notes: &BTreeMap<String, String>) -> BTreeMap<Listed, String> {
+    let file = notes
+        .get(PRIVATE)
+        .map(|private| Path::new(private).join(listener::FILE));
+    let listed = file.and_then(|file| listener::listed(&file));
+    listed.unwrap_or_default()
+}
+
+/// See [`crate::manager::Manager::used`].
+pub(super) fn used(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<InstalledPackage> {
+    let Some(local) = notes.get(LOCAL) else {
+        return Vec::new();
+    };
+    let parts = parts(local, events);
     let pom = |coordinates: &Coordinates| parts.get(&coordinates.pom())?.digest.clone();
-    let components = parts.iter().filter(|(one, _)| one.extension != "pom");
+    let listed = listed(notes);
+    let asks = |goal: &str| goal.ends_with(":get");
+    let by_name = notes
+        .get(GOALS)
+        .is_some_and(|goals| goals.split(' ').any(asks));
+    let mut components = Vec::new();
+    let mut named = BTreeSet::new();
+    for (one, scope) in &listed {
+        match found(&parts, one) {
+            Some((coordinates, part)) => {
+                named.insert(coordinates);
+                components.extend(component(coordinates, part, pom(coordinates), Some(scope)));
+            }
+            None => components.extend(module(notes, one, scope)),
+        }
+    }
+    if listed.is_empty() || by_name {
+        let rest = parts.iter().filter(|(one, part)| {
+            one.extension != "pom" && part.handed != Some("code") && !named.contains(one)
+        });
+        let rest = rest.filter_map(|(one, part)| component(one, part, pom(one), None));
+        components.extend(rest);
+    }
     components
-        .filter_map(|(coordinates, part)| component(coordinates, part, pom(coordinates)))
+}
+
+/// The file that Maven means. Its word for the kind of a file is not always the ending.
+fn found<'a>(
+    parts: &'a BTreeMap<Coordinates, Part>,
+    listed: &Listed,
+) -> Option<(&'a Coordinates, &'a Part)> {
+    let same = |one: &Coordinates| {
+        one.group == listed.group
+            && one.artifact == listed.artifact
+            && one.base == listed.version
+            && one.classifier == listed.classifier
+    };
+    let of = |extension: &str| {
+        let mut all = parts.iter();
+        all.find(|(one, _)| same(one) && one.extension == extension)
+    };
+    of(&listed.kind).or_else(|| of("jar"))
+}
+
+/// A module of the build itself; nothing else that no file is known of is a component.
+fn module(
+    notes: &BTreeMap<String, String>,
+    listed: &Listed,
+    scope: &String,
+) -> Option<InstalledPackage> {
+    let name = format!("{}:{}", listed.group, listed.artifact);
+    let mut modules = notes.get(MODULES)?.split(' ');
+    if !modules.any(|module| module == name) {
+        return None;
+    }
+    let coordinates = Coordinates {
+        group: listed.group.clone(),
+        artifact: listed.artifact.clone(),
+        base: listed.version.clone(),
+        version: listed.version.clone(),
+        classifier: listed.classifier.clone(),
+        extension: "jar".to_owned(),
+    };
+    let package = component(&coordinates, &Part::default(), None, Some(scope))?;
+    Some(InstalledPackage {
+        local: true,
+        retained: false,
+        ..package
+    })
+}
+
+/// Every file of the local repository that the run had to do with: what was fetched, what was opened,
+/// and what Maven names without having opened it.
+pub(super) fn kept(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<KeptFile> {
+    let Some(local) = notes.get(LOCAL) else {
+        return Vec::new();
+    };
+    let root = Path::new(local);
+    let mut files: BTreeMap<PathBuf, Option<Digest>> = BTreeMap::new();
+    for (coordinates, part) in parts(local, events) {
+        files.insert(root.join(coordinates.path()), part.digest);
+    }
+    // Metadata has no coordinates.
+    for event in events {
+        if let Event::Call {
+            subject,
+            decision: Decision::Allowed,
+            digest: Some(digest),
+            ..
+        } = event
+            && Path::new(subject).starts_with(root)
+        {
+            let entry = files.entry(PathBuf::from(subject)).or_default();
+            entry.get_or_insert_with(|| digest.clone());
+        }
+    }
+    for listed in listed(notes).into_keys() {
+        for extension in [listed.kind.as_str(), "jar"] {
+            let path = root.join(path(&listed, extension));
+            if path.is_file() {
+                files.entry(path).or_insert(None);
+                break;
+            }
+        }
+    }
+    let files = files.into_iter();
+    files
+        .map(|(path, digest)| KeptFile { path, digest })
         .collect()
 }
 
+/// Maven's own note beside a file says which repository it came from; of what was installed by hand
+/// it names none.
+pub(super) fn came_from_repository(path: &Path) -> bool {
+    let note = path.with_file_name("_remote.repositories");
+    let text = read::file(&note, NOTE).ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut lines = text.lines();
+    lines.any(|line| {
+        let entry = line.strip_prefix(name.as_ref());
+        let repository = entry.and_then(|rest| rest.strip_prefix('>')?.strip_suffix('='));
+        repository.is_some_and(|repository| !repository.is_empty())
+    })
+}
+
+fn path(listed: &Listed, extension: &str) -> String {
+    Coordinates {
+        group: listed.group.clone(),
+        artifact: listed.artifact.clone(),
+        base: listed.version.clone(),
+        version: listed.version.clone(),
+        classifier: listed.classifier.clone(),
+        extension: extension.to_owned(),
+    }
+    .path()
+}
+
+/// See [`crate::manager::Manager::rehearsed`].
+pub(super) fn rehearsed(prepared: &Prepared, events: &[Event]) -> Result<String, Finding> {
+    let internal = |message: String| Finding::new(Code::Internal, "rehearsal", message);
+    let note = |key: &str| prepared.notes.get(key).map(Path::new);
+    let (Some(local), Some(private), Some(trust)) =
+        (note(LOCAL), note(PRIVATE), &prepared.files.trust)
+    else {
+        return Err(internal("its notes are gone".to_owned()));
+    };
+    rehearsal::text(&private.join(rehearsal::LOG), local, trust, events)
+        .map_err(|error| internal(format!("its log cannot be read: {error}")))
+}
+
 /// The coordinates of an address: the group says where the path of the repository ends.
-fn fetched(name: &str, address: &str) -> Option<Coordinates> {
+pub(super) fn fetched(name: &str, address: &str) -> Option<Coordinates> {
     let (group, artifact) = name.split_once(':')?;
     let start = format!("/{}/{artifact}/", group.replace('.', "/"));
     let at = address.rfind(&start)?;
@@ -110,6 +295,7 @@ fn component(
     coordinates: &Coordinates,
     part: &Part,
     pom: Option<Digest>,
+    scope: Option<&String>,
 ) -> Option<InstalledPackage> {
     let mut details = BTreeMap::new();
     let mut detail = |key: &str, value: Option<String>| {
@@ -118,6 +304,7 @@ fn component(
     detail("file", Some(coordinates.file()));
     detail("pom", pom.map(|digest| digest.to_string()));
     detail("handed-out", part.handed.map(str::to_owned));
+    detail("scope", scope.cloned());
     Some(InstalledPackage {
         purl: purl(coordinates)?,
         name: coordinates.name(),
@@ -125,7 +312,7 @@ fn component(
         path: coordinates.path(),
         integrity: part.digest.clone().map(Integrity::of),
         resolved: part.address.clone(),
-        dev: false,
+        dev: scope.is_some_and(|scope| scope == "test"),
         optional: false,
         bundled: false,
         retained: !part.fetched,
@@ -136,7 +323,7 @@ fn component(
     })
 }
 
-fn purl(coordinates: &Coordinates) -> Option<String> {
+pub(super) fn purl(coordinates: &Coordinates) -> Option<String> {
     let mut purl = PackageUrl::new("maven", coordinates.artifact.clone()).ok()?;
     purl.with_namespace(coordinates.group.clone()).ok()?;
     purl.with_version(coordinates.version.clone()).ok()?;
@@ -200,7 +387,14 @@ mod tests {
                 digest: Some(digest(Algorithm::Sha256, 5)),
             },
         ];
-        let used = used(&notes(Path::new("/r"), "dependency:resolve"), &events);
+        let private = tempfile::tempdir().unwrap();
+        let notes = notes(
+            Path::new("/r"),
+            private.path(),
+            "dependency:resolve",
+            &["g:own".into()],
+        );
+        let used = super::used(&notes, &events);
         let purls: Vec<_> = used.iter().map(|one| one.purl.as_str()).collect();
         assert_eq!(
             purls,
@@ -212,5 +406,26 @@ mod tests {
         );
         assert!(used[0].details["pom"].starts_with("sha256-") && !used[0].retained);
         assert!(used[2].retained && used[2].details["handed-out"] == "view");
+        // What Maven names are the components, and nothing else.
+        let listed = "[org.y:b:bundle:2.0:test, g:own:jar:1:compile, g:gone:jar:1:compile]\n";
+        std::fs::write(private.path().join(listener::FILE), listed).unwrap();
+        let used = super::used(&notes, &events);
+        let told: Vec<_> = used
+            .iter()
+            .map(|one| (one.purl.as_str(), one.details["scope"].as_str(), one.local))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("pkg:maven/g/own@1?type=jar", "compile", true),
+                ("pkg:maven/org.y/b@2.0?type=jar", "test", false),
+            ]
+        );
+        let kept: Vec<_> = kept(&notes, &events)
+            .into_iter()
+            .filter(|file| file.digest.is_some())
+            .map(|file| file.path.display().to_string())
+            .collect();
+        assert_eq!(kept.len(), 4, "{kept:?}");
     }
 }

@@ -9,14 +9,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 
 use super::{
-    Call, HandOut, Installed, Manager, Opened, Prepared, Reach, Refusal, Request, Snapshot,
+    Call, HandOut, Installed, KeptFile, Manager, Opened, Prepared, Reach, Refusal, Request,
+    Snapshot,
 };
 use crate::model::{Code, Event, Finding, InstalledPackage};
 
 mod anchors;
 mod checked;
+mod classfile;
 mod code;
 mod extensions;
 mod find;
@@ -25,16 +28,19 @@ mod inspect;
 mod invocation;
 mod jar;
 mod keystore;
+mod listener;
 mod lock;
 mod options;
 mod places;
 mod pom;
 mod prepare;
 mod reactor;
+mod rehearsal;
 mod security;
 mod settings;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]
 mod view;
+mod whole;
 mod words;
 mod xml;
 
@@ -78,6 +84,18 @@ impl Manager for Mvn {
         inspect::used(notes, events)
     }
 
+    fn kept(&self, notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<KeptFile> {
+        inspect::kept(notes, events)
+    }
+
+    fn deliver(&self, prepared: &Prepared, events: &[Event]) -> Vec<Event> {
+        whole::deliver(prepared, events)
+    }
+
+    fn came_from_repository(&self, path: &Path) -> bool {
+        inspect::came_from_repository(path)
+    }
+
     fn authority(&self, certificate: &str) -> Result<Option<(&'static str, Vec<u8>)>, Finding> {
         let store = keystore::of(certificate).ok_or_else(|| {
             Finding::new(
@@ -92,6 +110,14 @@ impl Manager for Mvn {
     fn lock(&self, events: &[Event]) -> Result<String, Finding> {
         lock::from_events(events)
             .map_err(|error| Finding::new(Code::Usage, "record", format!("no lock: {error}")))
+    }
+
+    fn rehearses(&self) -> bool {
+        true
+    }
+
+    fn rehearsed(&self, prepared: &Prepared, events: &[Event]) -> Result<String, Finding> {
+        inspect::rehearsed(prepared, events)
     }
 
     fn hand_out(&self, opened: &Opened<'_>) -> io::Result<HandOut> {

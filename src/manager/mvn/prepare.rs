@@ -7,12 +7,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::anchors::Anchors;
+use super::anchors::{self, Anchors};
 use super::checked::{self, Checked};
 use super::find::{Runtime, Search};
 use super::goals::Kind;
 use super::options::Word;
 use super::places;
+use super::pom::Reference;
 use super::reactor::Reactor;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
@@ -63,13 +64,20 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         findings,
         events: Vec::new(),
     })?;
-    let kind = goals::check(
-        &checked.goals,
-        &checked.properties,
-        &checked.passed,
-        &profile,
-    )?;
-    extensions::check(&root, request.policy)?;
+    // Of what does not run, no goal is worse than another.
+    let kind = match request.rehearsal {
+        true => goals::rehearsed(&checked.goals)?,
+        false => {
+            let (options, properties) = (&checked.passed, &checked.properties);
+            let kind = goals::check(&checked.goals, properties, options, &profile)?;
+            let answers =
+                |what: &Reference| anchors::answered(request.policy, Path::new(INSTALLED), what);
+            goals::answered(&checked.goals, answers)?;
+            let hint = goals::trust_hint(&checked.goals);
+            extensions::check(&root, request.policy, &hint)?;
+            kind
+        }
+    };
     let plan = Plan::new(Found {
         request,
         profile,
@@ -263,9 +271,14 @@ impl<'a> Plan<'a> {
                 name: self.reactor.name.clone(),
                 version: self.reactor.version.clone(),
             },
-            installs: !found.checked.goals.is_empty(),
+            installs: !found.checked.goals.is_empty() && !found.request.rehearsal,
             locked: false,
-            notes: inspect::notes(&self.local, &goals::named(&found.checked.goals)),
+            notes: inspect::notes(
+                &self.local,
+                &found.request.private.tmp,
+                &goals::named(&found.checked.goals),
+                &self.reactor.names,
+            ),
             events,
         })
     }
@@ -297,6 +310,7 @@ impl<'a> Plan<'a> {
             path: held.path.clone().into_os_string(),
             content: Vec::new(),
         });
+        let views = views.chain(self.listener()?);
         let installed = Path::new(INSTALLED).canonicalize().ok();
         let twins = installed.map(|installed| Twin {
             below: self.local.clone().into_os_string(),
@@ -318,9 +332,16 @@ impl<'a> Plan<'a> {
                 twins: twins.into_iter().collect(),
                 declarations: builds,
                 workers: workers.map(|name| (*name).to_owned()).collect(),
+                wanted: self.wanted(),
+                rehearsal: self.found.request.rehearsal,
             }),
             own: self.outputs_of_build(),
         })
+    }
+
+    fn wanted(&self) -> Vec<String> {
+        let goals = self.found.checked.goals.iter();
+        goals.filter_map(|goal| goals::plugin(&goal.text)).collect()
     }
 
     fn network(&self) -> Network {
@@ -329,6 +350,7 @@ impl<'a> Plan<'a> {
             protocol: self.found.profile.protocol.clone(),
             token: request.token.clone(),
             pins: places::pins(request.policy, &self.repositories),
+            release_age: None,
             repositories: self.repositories.clone(),
             extra_anchors: Vec::new(),
             expected: self.anchors.expected.clone(),

@@ -19,6 +19,8 @@ const PACKAGINGS: &[&str] = &["jar", "pom"];
 pub(super) struct Reactor {
     /// Their directories.
     pub(super) modules: Vec<PathBuf>,
+    /// Their names, `group:artifact`.
+    pub(super) names: Vec<String>,
     /// Name and version of the first.
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
@@ -32,6 +34,7 @@ impl Reactor {
         let first = project.members.first();
         Self {
             modules: directories.map(PathBuf::from).collect(),
+            names: project.members.iter().map(own_name).collect(),
             name: first.map(own_name),
             version: first.and_then(|first| {
                 let parent = first.pom.parent.as_ref();

@@ -60,6 +60,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         policy: request.policy,
         private: request.private,
         proxy_port: request.proxy_port,
+        rehearsal: request.rehearsal,
         token: request.token.clone(),
     };
     let checked = check::check(&inner, &target, version)?;
@@ -271,6 +272,7 @@ impl Plan<'_> {
             protocol: self.profile.protocol.clone(),
             token: self.request.token.clone(),
             pins: pins(&self.request.policy.pins, &repositories)?,
+            release_age: None,
             repositories,
             extra_anchors: std::mem::take(&mut checked.extra_anchors),
             expected: std::mem::take(&mut checked.expected),

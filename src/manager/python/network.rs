@@ -154,8 +154,29 @@ pub(in crate::manager) fn layout(
         occupied,
         reserved: reserved.collect(),
         programs: programs.names.clone(),
+        fitting: fitting(target),
         room: install.packages.first().and_then(|place| room(place)),
     }
+}
+
+/// Names of wheels that suit the interpreter, in the order in which pip prefers them (PEP 425): its own
+/// binary interface, the stable one of it and of older versions, none, and the same for any platform.
+fn fitting(target: &Target) -> Vec<String> {
+    let (major, minor) = target.python_version;
+    let own = format!("cp{major}{minor}");
+    let loader = target.needs.interpreter.as_deref().unwrap_or(Path::new(""));
+    let musl = loader.to_string_lossy().contains("musl");
+    let libc = if musl { "musllinux" } else { "manylinux" };
+    let native = format!("*{libc}*_{}*.whl", std::env::consts::ARCH);
+    let stable = (2..=minor)
+        .rev()
+        .map(|minor| format!("cp{major}{minor}-abi3"));
+    let generic = [format!("{own}-none"), format!("*py{major}-none")];
+    let mut patterns = vec![format!("*-{own}-{own}-{native}")];
+    patterns.extend(stable.map(|tags| format!("*-{tags}-{native}")));
+    patterns.extend(generic.iter().map(|tags| format!("*-{tags}-{native}")));
+    patterns.extend(generic.iter().map(|tags| format!("*-{tags}-any.whl")));
+    patterns
 }
 
 /// Bytes that an ordinary user may still write where a directory lies, or is to be made.
@@ -215,6 +236,43 @@ mod tests {
     use url::Url;
 
     use super::*;
+
+    #[test]
+    fn wheels_are_preferred_as_pip_prefers_them() {
+        let target = Target {
+            python_version: (3, 11),
+            ..Target::default()
+        };
+        let arch = std::env::consts::ARCH;
+        let better_first = [
+            format!("a-1-cp311-cp311-manylinux_2_17_{arch}.manylinux2014_{arch}.whl"),
+            format!("a-1-cp39-abi3-manylinux_2_28_{arch}.whl"),
+            format!("a-1-cp37-abi3-manylinux_2_28_{arch}.whl"),
+            format!("a-1-py3-none-manylinux1_{arch}.whl"),
+            "a-1-py2.py3-none-any.whl".to_owned(),
+        ];
+        let patterns = fitting(&target);
+        let rank = |file: &str| {
+            let fits = |pattern: &String| globset::Glob::new(pattern).unwrap().compile_matcher();
+            patterns
+                .iter()
+                .position(|pattern| fits(pattern).is_match(file))
+        };
+        let ranks: Vec<_> = better_first.iter().map(|file| rank(file)).collect();
+        assert!(
+            ranks.iter().all(Option::is_some) && ranks.is_sorted(),
+            "{ranks:?}"
+        );
+        for foreign in [
+            format!("a-1-cp312-cp312-manylinux_2_17_{arch}.whl"),
+            format!("a-1-cp311-cp311-musllinux_1_2_{arch}.whl"),
+            "a-1-cp311-cp311-win_amd64.whl".to_owned(),
+            "a-1-cp312-abi3-manylinux_2_17_riscv64.whl".to_owned(),
+            "a-1-py2-none-any.whl".to_owned(),
+        ] {
+            assert_eq!(rank(&foreign), None, "{foreign}");
+        }
+    }
 
     #[test]
     fn pins_are_told_in_the_run_s_own_words() {

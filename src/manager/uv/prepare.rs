@@ -371,6 +371,7 @@ impl Plan<'_> {
             protocol: self.profile.protocol.clone(),
             token: self.request.token.clone(),
             pins: pins(&self.request.policy.pins, &repositories)?,
+            release_age: None,
             repositories,
             extra_anchors: std::mem::take(&mut trust.anchors),
             expected: std::mem::take(&mut self.wants.expected),

@@ -10,6 +10,7 @@
 //! <https://maven.apache.org/repositories/metadata.html>.
 
 mod checksum;
+mod leads;
 mod local;
 mod metadata;
 mod path;
@@ -67,6 +68,10 @@ impl Protocol for Maven {
 
     fn side_files(&self, url: &Url) -> Vec<(Algorithm, Url)> {
         checksum::side_files(url)
+    }
+
+    fn leads(&self, base: &Url, url: &Url, body: &[u8]) -> Vec<Url> {
+        leads::of(base, url, body)
     }
 
     fn side_digest(&self, algorithm: Algorithm, body: &[u8]) -> Option<Digest> {

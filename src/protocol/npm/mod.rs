@@ -7,6 +7,7 @@
 //! CouchDB-style registry API as the npm client uses it: package metadata and abbreviated
 //! metadata, dist-tags, advisories, signing keys and attestations.
 
+mod lifecycle;
 mod packument;
 mod path;
 mod probing;
@@ -15,7 +16,7 @@ mod signed;
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Probes, Protocol, ProtocolError, Signs};
+use super::{Class, Document, Index, Lifecycle, Probes, Protocol, ProtocolError, Signs};
 
 /// Full metadata of the largest packages is some ten megabytes.
 const INDEX: u64 = 128 * 1024 * 1024;
@@ -58,11 +59,18 @@ impl Protocol for Npm {
     }
 
     fn index(&self, document: &Document<'_>) -> Result<Index, ProtocolError> {
-        packument::read(document.url, document.body)
+        Ok(Index {
+            remarks: lifecycle::remarks(document.body),
+            ..packument::read(document.url, document.body)?
+        })
     }
 
     fn signs(&self) -> &'static dyn Signs {
         &signed::NpmSigns
+    }
+
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::NpmLifecycle
     }
 
     fn probes(&self) -> &'static dyn Probes {

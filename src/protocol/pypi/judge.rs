@@ -19,7 +19,7 @@ use crate::model::Finding;
 use crate::model::Integrity;
 use crate::model::python::normalize_name;
 use crate::model::redact_url;
-use crate::protocol::{Document, Index, ProtocolError, Published, Rewritten};
+use crate::protocol::{Document, Index, ProtocolError, Published, Remark, Rewritten};
 
 /// A file that may be given out.
 #[derive(Debug)]
@@ -106,6 +106,14 @@ pub(super) fn index(
             stated_in: stated_in.clone(),
         };
         index.expected.push(expected.clone());
+        if let Some(reason) = &link.yanked {
+            index.remarks.push(Remark {
+                version: expected.version.clone(),
+                file: Some(link.file.clone()),
+                code: Code::VersionYanked,
+                reason: reason.chars().take(300).collect(),
+            });
+        }
         let strong = match promised {
             Some(promised) if promised.algorithm().is_strong() => promised,
             Some(_weak) => {

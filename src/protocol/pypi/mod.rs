@@ -13,6 +13,7 @@ mod file;
 mod html;
 mod json;
 mod judge;
+mod lifecycle;
 mod page;
 mod path;
 mod probing;
@@ -28,7 +29,8 @@ use http::Method;
 use url::Url;
 
 use super::{
-    Artifact, Class, Document, Index, Inspection, Probes, Protocol, ProtocolError, ReadAt, Signs,
+    Artifact, Class, Document, Index, Inspection, Lifecycle, Probes, Protocol, ProtocolError,
+    ReadAt, Signs,
 };
 use crate::model::Finding;
 
@@ -102,12 +104,16 @@ impl Protocol for Pypi {
         true
     }
 
-    fn signs(&self) -> &'static dyn Signs {
-        &signed::PypiSigns
+    fn lifecycle(&self) -> &'static dyn Lifecycle {
+        &lifecycle::PypiLifecycle
     }
 
     fn probes(&self) -> &'static dyn Probes {
         &probing::PypiProbes
+    }
+
+    fn signs(&self) -> &'static dyn Signs {
+        &signed::PypiSigns
     }
 
     fn inspect(

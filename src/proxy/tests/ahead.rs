@@ -145,7 +145,54 @@ async fn an_index_that_contradicts_the_lockfile_is_refused_when_it_is_asked_for(
 }
 
 #[tokio::test]
-async fn nothing_is_guessed_among_several_files() {
+async fn of_several_files_the_one_that_suits_the_platform_is_fetched() {
+    let (pure, other, old, new) = (
+        content("oak"),
+        wheel("oak", &[("other.py", b"")]),
+        wheel("oak", &[("old.py", b"")]),
+        wheel("oak", &[("new.py", b"")]),
+    );
+    let all = [
+        ("py3-none-any", &pure),
+        ("cp311-cp311-manylinux_2_17_aarch64", &other),
+        ("cp311-cp311-manylinux_2_17_x86_64", &old),
+        ("cp311-cp311-manylinux_2_28_x86_64", &new),
+    ];
+    let path = |tags: &str| format!("/simple/oak/oak-1.0-{tags}.whl");
+    let registry = registry(|replies| {
+        replies.retain(|(path, _)| *path != "/simple/oak/");
+        let files = all.map(|(tags, wheel)| good(&path(tags), wheel));
+        replies.push(("/simple/oak/", page("oak", &files)));
+        for (tags, wheel) in all {
+            replies.push((&*path(tags).leak(), Reply::ok(wheel.clone())));
+        }
+    });
+    let run = planned(&registry, |plan| {
+        plan.expected = vec![locked("oak", &all.map(|(_, wheel)| wheel.as_slice()))];
+        plan.layout.fitting = vec![
+            "*-cp311-cp311-*manylinux*_x86_64*.whl".to_owned(),
+            "*-*py3-none-any.whl".to_owned(),
+        ];
+    });
+    ask(&run, &registry, "/simple/left/").await;
+    wait(&registry, &path(all[3].0));
+    let counts = all.map(|(tags, _)| registry.count(&path(tags)));
+    assert_eq!(counts, [0, 0, 0, 1]);
+    // Taken or not, it is judged when it is asked for, and so is any other.
+    ask(&run, &registry, "/simple/oak/").await;
+    for tags in [all[3].0, all[0].0] {
+        assert_eq!(
+            ask(&run, &registry, &path(tags)).await.status,
+            200,
+            "{tags}"
+        );
+        assert_eq!(registry.count(&path(tags)), 1, "{tags}");
+    }
+    run.end();
+}
+
+#[tokio::test]
+async fn nothing_is_guessed_among_several_files_that_fit_nowhere() {
     let both = [content("oak"), wheel("oak", &[("native.py", b"")])];
     let native = "/simple/oak/oak-1.0-cp311-cp311-linux_x86_64.whl";
     let served = both.clone();

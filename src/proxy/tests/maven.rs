@@ -325,3 +325,52 @@ async fn a_name_that_belongs_elsewhere_is_not_there() {
     run.finding(Code::RepositoryRefused);
     run.end();
 }
+
+#[tokio::test]
+async fn what_a_pom_leads_to_waits_until_it_is_asked_for() {
+    let pom = |artifact: &str, needed: &str| {
+        let path = format!("g/{artifact}/1/{artifact}-1.pom");
+        let needed = match needed {
+            "" => String::new(),
+            name => format!(
+                "<dependency><groupId>g</groupId><artifactId>{name}</artifactId>\
+                 <version>1</version></dependency>"
+            ),
+        };
+        let text = format!("<project><dependencies>{needed}</dependencies></project>");
+        (path, text.into_bytes())
+    };
+    let all = Files::default();
+    // The last one is not what its side file says.
+    for (artifact, needed, right) in [("x", "y", true), ("y", "z", true), ("z", "", false)] {
+        let (path, text) = pom(artifact, needed);
+        let stated = if right { text.as_slice() } else { b"other" };
+        let side = format!("{path}.sha1");
+        let mut files = all.lock().unwrap();
+        files.insert(side, hex(stated, Algorithm::Sha1).into_bytes());
+        files.insert(path, text);
+    }
+    let registry = serving(&all);
+    let run = against(&registry, |_network| {});
+    assert_eq!(ask(&run, &registry, "g/x/1/x-1.pom").await.status, 200);
+    for _ in 0..500 {
+        // Each is asked for with three side files.
+        if registry.seen().len() >= 12 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(registry.seen().len(), 12);
+    // Asked for, it is an answer like any other, without another request.
+    assert_eq!(ask(&run, &registry, "g/y/1/y-1.pom").await.status, 200);
+    assert_eq!(registry.seen().len(), 12);
+    assert_eq!(run.released("g:y").anchor, Anchor::WeakSideFile);
+    // What did not fit is refused aloud, and only now.
+    assert_eq!(ask(&run, &registry, "g/z/1/z-1.pom").await.status, 403);
+    run.finding(Code::IntegrityMismatch);
+    let events = run.end();
+    let found = events
+        .iter()
+        .filter(|event| matches!(event, Event::Found(_)));
+    assert_eq!(found.count(), 1);
+}

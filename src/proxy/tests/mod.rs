@@ -12,6 +12,7 @@ mod client;
 mod indexes;
 mod maven;
 mod network;
+mod probe;
 mod python;
 mod registry;
 mod run;

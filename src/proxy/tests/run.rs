@@ -86,6 +86,7 @@ pub(super) fn network(registry: &Registry, store: &Path) -> Network {
         extra_anchors: vec![registry.authority.clone()],
         expected: Vec::new(),
         pins: Vec::new(),
+        release_age: None,
         layout: Layout::default(),
         closed: false,
         signing: Signing::default(),

@@ -21,6 +21,7 @@ use url::Url;
 use super::address::is_public;
 use super::forward::{Forward, ForwardError};
 use super::names::{NameError, Names};
+use crate::model::AnchorClass;
 use crate::model::Code;
 use crate::model::Event;
 use crate::model::Finding;
@@ -162,6 +163,13 @@ impl Connector {
         timeout(limits::REACH, self.0.reach(host, port))
             .await
             .unwrap_or_else(|_elapsed| Err(ConnectError::Late(host.to_owned())))
+    }
+
+    /// Whether every certificate so far led to an anchor of the public web, and there was one.
+    pub(in crate::proxy) fn is_public(&self) -> bool {
+        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let public = |peer: &TlsPeer| peer.anchor_class == Some(AnchorClass::PublicWeb);
+        !told.is_empty() && told.iter().all(|(_, _, peer)| public(peer))
     }
 
     /// A connection without TLS, for a probe that wants it refused.

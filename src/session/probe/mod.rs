@@ -99,6 +99,7 @@ pub fn prepare(options: Options) -> Result<Plan, Vec<Finding>> {
             policy: &policy,
             private: &dirs.private,
             proxy_port: 0,
+            rehearsal: false,
             token: Secret::new(Uuid::new_v4().simple().to_string()),
         })
         .map_err(|refusal| refusal.findings)?;
@@ -137,7 +138,10 @@ impl Plan {
             if seen.probes.is_empty() || !seen.probes.iter().all(|probe| is_fresh(probe, now)) {
                 // One client a repository: another one may have other certificates.
                 let client = Inquiry::new(&self.network).map_err(|error| {
-                    Finding::new(Code::Internal, "probe", format!("probe: {error}"))
+                    let cause = std::error::Error::source(&error);
+                    let cause = cause.map(|cause| format!(": {cause}"));
+                    let message = format!("probe: {error}{}", cause.unwrap_or_default());
+                    Finding::new(Code::Internal, "probe", message)
                 })?;
                 let mut asking = Asking::new(&client, repository, &self.network, now)?;
                 asking.all();

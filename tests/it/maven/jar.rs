@@ -53,6 +53,24 @@ impl Jar {
             .class("Goal")
     }
 
+    /// The plugin that resolves and opens every artifact.
+    pub(crate) fn resolver() -> Self {
+        let descriptor = b"<plugin><name>x</name><groupId>org.apache.maven.plugins</groupId>\
+            <artifactId>maven-dependency-plugin</artifactId><version>0.test</version>\
+            <goalPrefix>dependency</goalPrefix><mojos><mojo><goal>resolve</goal>\
+            <requiresDependencyResolution>test</requiresDependencyResolution>\
+            <requiresProject>true</requiresProject><implementation>hostile.Resolve</implementation>\
+            <language>java</language><instantiationStrategy>per-lookup</instantiationStrategy>\
+            <executionStrategy>once-per-session</executionStrategy><parameters><parameter>\
+            <name>project</name><type>org.apache.maven.project.MavenProject</type>\
+            <required>true</required><editable>false</editable></parameter></parameters>\
+            <configuration><project implementation=\"org.apache.maven.project.MavenProject\" \
+            default-value=\"${project}\"/></configuration></mojo></mojos></plugin>";
+        Self::plain("it.resolver")
+            .file("META-INF/maven/plugin.xml", descriptor)
+            .class("Resolve")
+    }
+
     /// Adds a file.
     pub(crate) fn file(mut self, name: &str, content: &[u8]) -> Self {
         self.0.insert(name.into(), content.into());
@@ -138,6 +156,25 @@ const SOURCES: &[(&str, &str)] = &[
         "Goal",
         "public class Goal extends org.apache.maven.plugin.AbstractMojo { \
          public void execute() { Marker.mark(\"goal\"); } }",
+    ),
+    (
+        "Resolve",
+        "public class Resolve extends org.apache.maven.plugin.AbstractMojo { \
+         private org.apache.maven.project.MavenProject project; \
+         public void execute() throws org.apache.maven.plugin.MojoExecutionException { try { \
+         for (org.apache.maven.artifact.Artifact artifact : project.getArtifacts()) { \
+         new java.util.jar.JarFile(artifact.getFile()).close(); System.out.println(artifact); } } \
+         catch (java.io.IOException error) { \
+         throw new org.apache.maven.plugin.MojoExecutionException(\"jar\", error); } } }",
+    ),
+    (
+        "Tamperer",
+        "@javax.inject.Named(\"x\") @javax.inject.Singleton public class Tamperer \
+         extends org.apache.maven.eventspy.AbstractEventSpy { public void close() throws Exception { \
+         java.io.BufferedReader reader = new java.io.BufferedReader(new java.io.FileReader(\
+         System.getProperty(\"user.dir\") + \"/tamper.txt\")); \
+         java.io.OutputStream stream = new java.io.FileOutputStream(reader.readLine(), true); \
+         stream.write(10); stream.close(); } }",
     ),
     (
         "Library",

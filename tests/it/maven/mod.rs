@@ -2,11 +2,14 @@
 //!
 //! Maven and its plugins are the machine's own; the repository serves the artifacts that came with
 //! them and the tests' additions. Bare Maven trusts the test's registry by the switches that v4run
-//! refuses.
+//! refuses. Where it does not matter which plugin resolves, one of the tests' own does, in a twentieth
+//! of the requests: it opens every artifact and prints its name. Its bytes are approved.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::project::{Project, program, tree};
 use crate::registry::Registry;
@@ -15,6 +18,36 @@ use crate::run::Invocation;
 pub(crate) mod jar;
 
 use jar::Jar;
+
+/// What `dependency:resolve` is for most tests: the goal of the tests' own plugin.
+const RESOLVE: &str = "org.apache.maven.plugins:maven-dependency-plugin:0.test:resolve";
+
+/// The goal of the system's plugin, found by its prefix.
+pub(crate) const REAL: &str = "dependency:resolve@real";
+
+/// The virtual machine spends its time on compiling itself otherwise.
+const MACHINE: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto";
+
+/// An entry of a policy.
+pub(crate) fn approval(name: &str, bytes: &[u8]) -> String {
+    let parts: Vec<&str> = name.split(':').collect();
+    format!(
+        "[[approvals]]\npurl = \"pkg:maven/{}/{}@{}\"\nsha256 = \"{}\"\nowner = \"suite\"\n\
+         reason = \"a test\"\n",
+        parts[0],
+        parts[1],
+        parts[2],
+        hex::encode(Sha256::digest(bytes))
+    )
+}
+
+/// The words of a command with the goal of the tests' own plugin.
+fn words(arguments: &[&str]) -> impl Iterator<Item = OsString> {
+    arguments.iter().map(|word| match *word {
+        "dependency:resolve" => RESOLVE.into(),
+        other => other.into(),
+    })
+}
 
 /// A project with its surroundings.
 pub(crate) struct Maven {
@@ -64,7 +97,11 @@ impl Maven {
         // Some of the system's plugins name nothing, and Maven adds what it always added.
         let name = "org.codehaus.plexus:plexus-utils:1.1";
         publish(registry, name, "", &Jar::plain("unused"));
+        let plugin = RESOLVE.rsplit_once(':').unwrap().0;
+        let packaging = "<packaging>maven-plugin</packaging>";
+        publish(registry, plugin, packaging, &Jar::resolver());
         let maven = Self { project };
+        maven.policy("");
         maven.pom(body);
         fs::create_dir_all(maven.project.home().join(".m2")).unwrap();
         maven.settings(&format!(
@@ -72,6 +109,13 @@ impl Maven {
             registry.maven()
         ));
         maven
+    }
+
+    /// Writes the project's policy: the tests' own plugin may run, and what stands here.
+    pub(crate) fn policy(&self, text: &str) {
+        let plugin = RESOLVE.rsplit_once(':').unwrap().0;
+        let own = approval(plugin, &Jar::resolver().build());
+        self.project.file("v4run.toml", &format!("{text}\n{own}"));
     }
 
     /// Writes the project's POM.
@@ -116,10 +160,10 @@ impl Maven {
     /// Bare Maven, which takes whatever certificate the registry shows.
     pub(crate) fn bare(&self, arguments: &[&str]) -> Invocation {
         let mut argv: Vec<OsString> = vec![program("mvn").into(), "-B".into()];
-        argv.extend(arguments.iter().map(OsString::from));
+        argv.extend(words(arguments));
         let home = self.project.home();
         let options = format!(
-            "-Duser.home={} -Dmaven.wagon.http.ssl.insecure=true -Dmaven.wagon.http.ssl.allowall=true",
+            "{MACHINE} -Duser.home={} -Dmaven.wagon.http.ssl.insecure=true -Dmaven.wagon.http.ssl.allowall=true",
             home.display()
         );
         self.project.command(argv).env("MAVEN_OPTS", options)
@@ -127,10 +171,16 @@ impl Maven {
 
     /// The same under v4run.
     pub(crate) fn v4run(&self, arguments: &[&str]) -> Invocation {
-        let mut argv: Vec<OsString> = vec!["mvn".into()];
-        argv.extend(arguments.iter().map(OsString::from));
+        self.v4run_with(&["mvn"], arguments)
+    }
+
+    /// The same with words of v4run's own before the manager's name, which is the last of them.
+    pub(crate) fn v4run_with(&self, own: &[&str], arguments: &[&str]) -> Invocation {
+        let mut argv: Vec<OsString> = own.iter().map(OsString::from).collect();
+        argv.extend(words(arguments));
         self.project
             .v4run(&argv)
+            .env("MAVEN_OPTS", MACHINE)
             .env("SSL_CERT_FILE", self.project.authority_file())
             .noisy()
     }

@@ -290,8 +290,12 @@ fn packument(name: &str, versions: &BTreeMap<String, Held>, base: &str, short: b
         fields.insert("modified".into(), "2024-01-02T03:04:05.000Z".into());
     } else {
         let times: Map<String, Value> = versions
-            .keys()
-            .map(|version| (version.clone(), "2024-01-02T03:04:05.000Z".into()))
+            .iter()
+            .map(|(version, held)| {
+                let stated = held.published.manifest.get("x-time").cloned();
+                let time = stated.unwrap_or_else(|| "2024-01-02T03:04:05.000Z".into());
+                (version.clone(), time)
+            })
             .collect();
         fields.insert("_id".into(), name.into());
         fields.insert("time".into(), times.into());

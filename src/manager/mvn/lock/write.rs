@@ -87,13 +87,17 @@ fn released(one: &Released) -> Result<Coordinates, LockError> {
 
 /// Which artifact of the local repository was opened after its digest was compared.
 fn opened<'a>(event: &'a Event, local: Option<&Path>) -> Option<(Coordinates, &'a Digest)> {
-    let Event::Call {
+    let (subject, digest) = if let Event::Call {
         subject,
         decision: Decision::Allowed,
         digest: Some(digest),
         ..
     } = event
-    else {
+    {
+        (subject, digest)
+    } else if let Event::Compared { path, sha256 } = event {
+        (path, sha256)
+    } else {
         return None;
     };
     let below = Path::new(subject).strip_prefix(local?).ok()?;

@@ -5,9 +5,10 @@
 //! POM names a repository which the user does not know is no reason to refuse the build: a mirror may
 //! stand for it, or nothing may be asked of it, and the proxy refuses what is asked.
 //!
-//! An extension is loaded into Maven whatever the goal is. One that nobody answers for would be shown
-//! without its code, and Maven would end in an error that does not say why; so it is refused here. The
-//! name is only a ground to refuse: whether an extension runs is decided by its bytes.
+//! An extension is loaded into Maven whatever the goal is, and a plugin when the build comes to a phase
+//! that it is bound to. One that nobody answers for would be shown without its code, and Maven would end
+//! in an error that does not say why; so it is refused here. The name is only a ground to refuse: whether
+//! it runs is decided by its bytes.
 
 use super::project::Project;
 use super::{Member, Named, Pom, Reference};
@@ -19,6 +20,10 @@ pub(in crate::manager::mvn) struct Grounds<'a> {
     pub(in crate::manager::mvn) answered: &'a dyn Fn(&Reference) -> bool,
     /// Whether a mirror with TLS stands for the repository with that identifier and address.
     pub(in crate::manager::mvn) mirrored: &'a dyn Fn(&str, &str) -> bool,
+    /// Whether plugins that are bound to a phase of that name will run; of an unknown phase they may.
+    pub(in crate::manager::mvn) runs: &'a dyn Fn(Option<&str>) -> bool,
+    /// The command that tells what would have to be approved.
+    pub(in crate::manager::mvn) hint: &'a str,
 }
 
 /// The refusals of a build, in the order of its POMs.
@@ -43,8 +48,15 @@ fn one(member: &Member, grounds: &Grounds<'_>) -> Vec<Finding> {
         let message = format!("the repository `{}` {message}", repository.id);
         Some(Finding::new(code, place(repository.line), message))
     });
-    let extensions = pom.code.iter().filter(|asked| asked.always);
-    let extensions = extensions.filter_map(|asked| {
+    let code = pom.code.iter().filter_map(|asked| {
+        let mut bound = asked.bound.iter();
+        let (word, code) = match asked.always {
+            true => ("an extension: code", Code::ConfigRefused),
+            false if bound.any(|phase| (grounds.runs)(phase.as_deref())) => {
+                ("a plugin of this build: code", Code::CommandRunsCode)
+            }
+            false => return None,
+        };
         let what = Reference {
             version: asked.what.version.as_deref().map(|text| pom.resolved(text)),
             ..asked.what.clone()
@@ -54,14 +66,12 @@ fn one(member: &Member, grounds: &Grounds<'_>) -> Vec<Finding> {
         }
         let version = what.version.as_deref().unwrap_or("?");
         let message = format!(
-            "`{}:{}:{version}` is an extension: code that Maven loads into itself, and nobody answers \
-             for it",
+            "`{}:{}:{version}` is {word} that Maven loads into itself, and nobody answers for it",
             what.group, what.artifact
         );
-        let finding = Finding::new(Code::ConfigRefused, place(what.line), message);
-        Some(finding.with_hint("approve its bytes in the policy, with owner and reason"))
+        Some(Finding::new(code, place(what.line), message).with_hint(grounds.hint))
     });
-    system.chain(repositories).chain(extensions).collect()
+    system.chain(repositories).chain(code).collect()
 }
 
 fn wrong(pom: &Pom, repository: &Named, grounds: &Grounds<'_>) -> Option<(Code, String)> {

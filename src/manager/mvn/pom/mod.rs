@@ -55,6 +55,9 @@ pub(super) struct Asked {
     /// Whether Maven loads it whatever the goal is: neither only managed nor of a profile that may not
     /// be active.
     pub(super) always: bool,
+    /// The phases that it is bound to, of a plugin of the build itself; nothing stands for one that
+    /// only the plugin knows.
+    pub(super) bound: Vec<Option<String>>,
 }
 
 /// A repository that a POM names.
@@ -181,7 +184,7 @@ fn section(holder: Element<'_>, active: bool, pom: &mut Pom) -> Result<(), PomEr
     for build in holder.all("build") {
         once(build)?;
         for extension in build.list("extensions", "extension") {
-            add(extension, Loads::Extension, active, pom);
+            add(extension, Loads::Extension, active, Vec::new(), pom);
         }
         plugins(build, active, pom)?;
         for managed in build.all("pluginManagement") {
@@ -239,15 +242,26 @@ fn plugins(holder: Element<'_>, active: bool, pom: &mut Pom) -> Result<(), PomEr
             true => Loads::ExtendingPlugin,
             false => Loads::Plugin,
         };
-        add(plugin, loads, active && extends, pom);
+        let executions = plugin.list("executions", "execution");
+        let bound = executions.filter(|_| active).map(|execution| {
+            let phase = execution.value("phase");
+            phase.map(|phase| phase.into_owned())
+        });
+        add(plugin, loads, active && extends, bound.collect(), pom);
         for dependency in plugin.list("dependencies", "dependency") {
-            add(dependency, Loads::PluginDependency, false, pom);
+            add(dependency, Loads::PluginDependency, false, Vec::new(), pom);
         }
     }
     Ok(())
 }
 
-fn add(element: Element<'_>, loads: Loads, always: bool, pom: &mut Pom) {
+fn add(
+    element: Element<'_>,
+    loads: Loads,
+    always: bool,
+    bound: Vec<Option<String>>,
+    pom: &mut Pom,
+) {
     let mut what = reference(element);
     if what.group.is_empty() && matches!(loads, Loads::Plugin | Loads::ExtendingPlugin) {
         what.group = "org.apache.maven.plugins".to_owned();
@@ -256,6 +270,7 @@ fn add(element: Element<'_>, loads: Loads, always: bool, pom: &mut Pom) {
         what,
         loads,
         always,
+        bound,
     });
 }
 

@@ -115,6 +115,8 @@ fn refused(project: &Project, answered: &dyn Fn(&Reference) -> bool) -> Vec<crat
         &Grounds {
             answered,
             mirrored: &|id, _url| id == "mirrored",
+            runs: &|phase| phase != Some("deploy"),
+            hint: "h",
         },
     )
 }
@@ -230,4 +232,35 @@ proptest::proptest! {
     fn nothing_panics(text in "(<(project|build|plugins|plugin|version|parent)/?>|</[a-z]{1,8}>|\\$\\{[a-z.]{0,9}\\}){0,20}") {
         let _ = read(text.as_bytes());
     }
+}
+
+#[test]
+fn a_plugin_that_will_run_needs_somebody_who_answers_for_it() {
+    let plugin = |name: &str, executions: &str| {
+        format!(
+            "<plugin><groupId>e</groupId><artifactId>{name}</artifactId><version>1</version>\
+             <executions>{executions}</executions></plugin>"
+        )
+    };
+    let execution = |phase: &str| format!("<execution>{phase}</execution>");
+    let text = format!(
+        "<project>\n<build><plugins>{}{}{}{}</plugins><pluginManagement><plugins>{}</plugins>\
+         </pluginManagement></build></project>",
+        plugin("never", ""),
+        plugin("late", &execution("<phase>deploy</phase>")),
+        plugin("early", &execution("<phase>compile</phase>")),
+        plugin("unknown", &execution("")),
+        plugin("managed", &execution("")),
+    );
+    let (_directory, read) = build(&[("pom.xml", &text)]);
+    let project = read.unwrap();
+    let findings = refused(&project, &|_| false);
+    let told: Vec<_> = findings.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(findings.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("e:early:1") && told[1].contains("e:unknown:1"),
+        "{told:?}"
+    );
+    assert!(findings.iter().all(|one| one.code == Code::CommandRunsCode));
+    assert!(refused(&project, &|what| what.artifact != "late").is_empty());
 }

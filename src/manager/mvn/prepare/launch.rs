@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use super::Plan;
 use crate::manager::mvn::goals::Kind;
 use crate::manager::mvn::settings::{self, Settings};
-use crate::manager::mvn::{keystore, xml};
+use crate::manager::mvn::{keystore, listener, rehearsal, xml};
 use crate::manager::rules::{self, Grounds, Writes};
-use crate::model::{Code, Finding, Launch, PathRule};
+use crate::model::{Code, Finding, Launch, PathRule, View};
 
 /// What Maven's own file of settings says about repositories without TLS; kept where the user names
 /// another file, because the rest of that file is taken as it is.
@@ -141,6 +141,10 @@ impl Plan<'_> {
         ] {
             words.push(joined(&format!("-D{name}="), &value));
         }
+        if self.listens() {
+            let file = private.tmp.join(listener::FILE);
+            words.push(joined(&format!("-D{}=", listener::PROPERTY), &file));
+        }
         words.push("-Djavax.net.ssl.trustStoreType=PKCS12".into());
         words.push("-classpath".into());
         words.push(runtime.classworlds.clone().into_os_string());
@@ -154,6 +158,10 @@ impl Plan<'_> {
         let own = ["--batch-mode", "--strict-checksums"];
         let mut words: Vec<OsString> = own.map(OsString::from).into();
         for given in &found.checked.passed {
+            // The log of a rehearsal is v4run's.
+            if found.request.rehearsal && ["debug", "errors", "quiet"].contains(&given.name) {
+                continue;
+            }
             match (given.name, &given.value) {
                 ("define", Some(value)) => words.push(format!("-D{value}").into()),
                 (name, None) => words.push(format!("--{name}").into()),
@@ -175,8 +183,15 @@ impl Plan<'_> {
             }
         }
         words.push(joined("-Dmaven.repo.local=", &self.local));
-        if let Some(taken) = found.checked.taken.get("log-file") {
+        if found.request.rehearsal {
+            let log = found.request.private.tmp.join(rehearsal::LOG);
+            words.extend(["--debug".into(), "--log-file".into(), log.into_os_string()]);
+        } else if let Some(taken) = found.checked.taken.get("log-file") {
             words.extend(["--log-file".into(), OsString::from(&taken.text)]);
+        }
+        if self.listens() {
+            let jar = found.request.private.config.join(listener::JAR);
+            words.push(joined("-Dmaven.ext.class.path=", &jar));
         }
         if let Some(taken) = found.checked.taken.get("-DoutputFile") {
             words.push(joined("-DoutputFile=", Path::new(&taken.text)));
@@ -189,6 +204,28 @@ impl Plan<'_> {
         let goals = found.checked.goals.iter();
         words.extend(goals.map(|goal| OsString::from(&goal.text)));
         words
+    }
+
+    /// Whether Maven is to tell which artifacts the projects consist of.
+    fn listens(&self) -> bool {
+        let found = &self.found;
+        found.kind != Kind::Print && !found.request.rehearsal
+    }
+
+    /// v4run's own listener, which Maven loads beside its core.
+    pub(super) fn listener(&self) -> Result<Option<View>, Finding> {
+        if !self.listens() {
+            return Ok(None);
+        }
+        let path = self.found.request.private.config.join(listener::JAR);
+        let failed = |message: String| Finding::new(Code::Internal, listener::JAR, message);
+        let content = listener::jar().ok_or_else(|| failed("it cannot be made".to_owned()))?;
+        std::fs::write(&path, &content)
+            .map_err(|error| failed(format!("it cannot be written: {error}")))?;
+        Ok(Some(View {
+            path: path.into_os_string(),
+            content,
+        }))
     }
 
     /// The way to v4run's proxy, with the token of this run.

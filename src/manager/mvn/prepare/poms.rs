@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{Found, INSTALLED};
 use crate::manager::Refusal;
 use crate::manager::mvn::anchors;
-use crate::manager::mvn::goals::Kind;
+use crate::manager::mvn::goals::{self, Kind};
 use crate::manager::mvn::places;
 use crate::manager::mvn::pom::{self, Grounds};
 use crate::manager::mvn::reactor::{self, Reactor};
@@ -29,8 +29,12 @@ pub(super) fn read(
     let mut findings = pom::judge(
         &project,
         &Grounds {
-            answered: &|what| anchors::answered(policy, Path::new(INSTALLED), what),
+            answered: &|what| {
+                found.request.rehearsal || anchors::answered(policy, Path::new(INSTALLED), what)
+            },
             mirrored: &|id, url| places::is_mirrored(settings, id, url),
+            runs: &|phase| found.kind == Kind::Build && goals::is_early(phase),
+            hint: &goals::trust_hint(&found.checked.goals),
         },
     );
     if found.kind == Kind::Build {

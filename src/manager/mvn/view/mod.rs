@@ -25,6 +25,7 @@ use std::io;
 use self::archive::{Archive, Entry, Writer};
 use self::content::Content;
 use self::name::Place;
+use super::rehearsal;
 
 /// Bytes of a view; it is held in memory.
 const LARGEST: u64 = 1 << 30;
@@ -37,6 +38,9 @@ pub(super) enum Form {
     /// The compiler, which reads what classes declare: they are there without any instruction, so
     /// that the virtual machine cannot define them, and no service is announced.
     Compiler,
+    /// Maven that is to resolve its plugins and run none: no class at all, but each plugin describes
+    /// itself with goals that do nothing.
+    Rehearsal,
 }
 
 /// Why there is no view.
@@ -119,6 +123,13 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
             left_out.count("unreadable");
             continue;
         };
+        if form == Form::Rehearsal && entry.name == DESCRIPTION {
+            let described = rehearsal::descriptor(&archive.read(entry)?);
+            let described = described.map_err(|error| ViewError::Zip(error.to_string()))?;
+            writer.add(&entry.name, described.as_bytes())?;
+            writer.add(rehearsal::CLASS.as_bytes(), &rehearsal::class())?;
+            continue;
+        }
         let kept = match place {
             Place::Directory => Ok(Vec::new()),
             Place::Dropped(what) => Err(what),
@@ -130,7 +141,7 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
                     false => Err("class"),
                 }
             }
-            Place::Class if form == Form::CodeFree => Err("class"),
+            Place::Class if form != Form::Compiler => Err("class"),
             Place::Class => {
                 let content = archive.read(entry)?;
                 header::of(&content).ok_or("class")
@@ -156,11 +167,23 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
     })
 }
 
+/// The description that makes a jar a plugin of Maven.
+const DESCRIPTION: &[u8] = b"META-INF/maven/plugin.xml";
+
+/// An archive with these entries.
+pub(super) fn packed(entries: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, ViewError> {
+    let mut writer = Writer::default();
+    for (name, content) in entries {
+        writer.add(name.as_bytes(), content)?;
+    }
+    Ok(writer.finish())
+}
+
 /// Whether a jar is a plugin of Maven: it describes itself as one.
 pub(super) fn is_plugin(jar: &File) -> Result<bool, ViewError> {
     let archive = Archive::open(jar)?;
     let mut entries = archive.entries.iter();
-    Ok(entries.any(|entry| entry.name == b"META-INF/maven/plugin.xml"))
+    Ok(entries.any(|entry| entry.name == DESCRIPTION))
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ impl Facts<'_> {
             extra_anchors: anchors,
             expected: std::mem::take(&mut self.promises.expected),
             pins: Vec::new(),
+            release_age: None,
             layout: Layout::default(),
             closed: false,
             signing: Signing {

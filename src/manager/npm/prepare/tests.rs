@@ -111,6 +111,7 @@ impl Layout {
             policy: &self.policy,
             private: &private,
             proxy_port: 4321,
+            rehearsal: false,
             token: Secret::new("run-token".into()),
         })
     }

@@ -63,6 +63,7 @@ impl Tree {
                 extra_anchors: Vec::new(),
                 expected: Vec::new(),
                 pins: Vec::new(),
+                release_age: None,
                 layout: Layout::default(),
                 closed: false,
                 signing: Signing::default(),

@@ -68,6 +68,7 @@ impl Layout {
             policy: &self.policy,
             private: &private,
             proxy_port: 1,
+            rehearsal: false,
             token: Secret::new("t".to_owned()),
         };
         let target = Target {

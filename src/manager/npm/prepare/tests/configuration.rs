@@ -318,6 +318,7 @@ fn a_home_directory_as_project_is_granted_in_parts() {
         policy: &layout.policy,
         private: &private,
         proxy_port: 1,
+        rehearsal: false,
         token: Secret::new("t".into()),
     })
     .unwrap();
