@@ -102,6 +102,22 @@ fn lines(policy: &Policy) -> Vec<String> {
             fact.stated_in
         ));
     }
+    let signing = &policy.signing;
+    for (one, key) in signing
+        .origins
+        .iter()
+        .flat_map(|one| one.keys.iter().map(move |key| (one, key)))
+    {
+        let (origin, id, place) = (&one.origin, &key.id, &key.stated_in);
+        lines.push(format!("signing key {id} of {origin}    # {place}"));
+    }
+    for source in &signing.sources {
+        let (name, repository, place) = (&source.name, &source.repository, &source.stated_in);
+        lines.push(format!("source of {name} is {repository}    # {place}"));
+    }
+    if signing.roots.is_some() {
+        lines.push("trust-root = a file of the policy".to_owned());
+    }
     for exception in &policy.exceptions {
         lines.push(format!(
             "exception {} by {} until {}: {}    # {}",
@@ -137,6 +153,8 @@ mod tests {
              [[pins]]\nprefix = '@team/'\nrepository = 'https://m.invalid/npm'\n\
              [[facts]]\nrepository = 'https://m.invalid/npm'\ncontrol = '4.3'\nholds = true\n\
              statement = 'sso'\nsource = 'audit'\nchecked = '2026-10-01'\n\
+             [[signing-keys]]\norigin = 'https://m.invalid/'\nid = 'k'\nkey = 'A'\n\
+             [[sources]]\nname = 'left'\nrepository = 'https://code.invalid/o/left'\n\
              [[exceptions]]\ncontrol = '4.12'\nowner = 'o'\nreason = 'r'\nexpires = '2999-01-01'\n",
         )
         .unwrap();
@@ -152,7 +170,9 @@ mod tests {
             "pin @team/* to https://m.invalid/npm/",
             "fact 4.3 holds for https://m.invalid/npm/, until 2027-03-30: sso (audit)",
             "exception 4.12 by o until 2999-01-01: r",
-            "v4run.toml:18",
+            "signing key k of https://m.invalid/    # ",
+            "source of left is https://code.invalid/o/left    # ",
+            "v4run.toml:25",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }

@@ -29,6 +29,7 @@ pub mod effective;
 mod identity;
 mod keep;
 mod kept;
+mod keys;
 mod look;
 mod places;
 mod prepare;
@@ -301,6 +302,7 @@ impl Run {
             .signing
             .complete(&network.protocol, &mut network.signing);
         completed.map_err(|error| Finding::new(Code::Internal, "signing", error.to_string()))?;
+        keys::usable(&network.signing)?;
         ended.project = prepared.project.clone();
         std::mem::take(&mut prepared.events)
             .into_iter()

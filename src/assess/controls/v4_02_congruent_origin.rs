@@ -7,6 +7,7 @@
 
 use serde_json::json;
 
+use crate::assess::repository::operator;
 use crate::assess::verdict::things;
 use crate::assess::vouched::{Components, reason, row, standing};
 use crate::assess::{Control, Evidence, Verdict, worst};
@@ -52,6 +53,8 @@ impl Control for CongruentOrigin {
         if total == 0 {
             return Verdict::unknown("nothing was installed");
         }
+        // What nothing shows may still be stated: of a repository that is itself the origin.
+        let stated = operator(evidence, self.id());
         let (mut signed, mut compared, mut pinned, mut observed) = (0, 0, 0, 0);
         let mut rows = Vec::new();
         let mut open = None;
@@ -64,7 +67,7 @@ impl Control for CongruentOrigin {
                 Shown::Observed => (Status::Observed, Some(&mut observed)),
                 Shown::Not => {
                     open = open.or(reason(*vouched));
-                    (Status::Unknown, None)
+                    (stated.status, None)
                 }
             };
             if let Some(counter) = counter {
@@ -77,6 +80,7 @@ impl Control for CongruentOrigin {
             0 => status,
             _ => worst([status, Status::Unknown]),
         };
+        let rest = signed + compared + pinned + observed < total;
         let shown = signed + compared + pinned;
         let mut detail = format!(
             "{shown} of {} are what the origin published: {signed} by its signature, {compared} by \
@@ -86,8 +90,14 @@ impl Control for CongruentOrigin {
         if observed > 0 {
             detail.push_str(&format!(", {observed} more by the repository's own word"));
         }
-        if let Some(open) = open.filter(|_| status == Status::Unknown) {
-            detail.push_str(&format!("; not shown for others: {open}"));
+        if rest {
+            detail.push_str(&format!(
+                "; of the rest it is only stated: {}",
+                stated.detail
+            ));
+        }
+        if let Some(open) = open.filter(|_| rest) {
+            detail.push_str(&format!("; not shown: {open}"));
         }
         Verdict::new(status, detail)
             .count("signed", signed)
@@ -100,7 +110,7 @@ impl Control for CongruentOrigin {
                 format!("bundled {}", components.bundled),
             )
             .share(shown, total)
-            .resting_on(json!(rows))
+            .resting_on(json!({ "components": rows, "stated": stated.evidence }))
     }
 }
 

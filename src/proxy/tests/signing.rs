@@ -161,12 +161,17 @@ async fn what_the_index_says_already_is_refused_before_a_byte_is_given_out() {
         end: Some("2026-01-01T00:00:00Z".into()),
         ..stated(&pair)
     };
+    let unborn = SigningKey {
+        start: Some("2999-01-01T00:00:00Z".into()),
+        ..stated(&pair)
+    };
     let wrong = signatures(&pair, "left@1.0.0:sha512-x");
     let plain = stated(&pair);
     for (dist, time, key, status) in [
         (good(&pair), "2025-06-01T00:00:00.000Z", &early, 200),
         (good(&pair), "2026-06-01T00:00:00.000Z", &early, 403),
-        (good(&pair), "2024-06-01T00:00:00.000Z", &early, 403),
+        (good(&pair), "2024-06-01T00:00:00.000Z", &early, 200),
+        (good(&pair), "2024-06-01T00:00:00.000Z", &unborn, 403),
         (good(&pair), "2024-06-01T00:00:00.000Z", &plain, 200),
         (wrong, "2025-06-01T00:00:00.000Z", &plain, 403),
     ] {

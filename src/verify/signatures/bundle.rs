@@ -249,19 +249,22 @@ mod with {
     /// What is beyond the trust root, or beyond the library, is unknown; what contradicts is invalid.
     fn judge(error: &Error) -> Judgement<Attested> {
         let text: String = error.to_string().escape_debug().take(300).collect();
-        let beyond = match error {
-            Error::Certificate(certificate) => matches!(
+        let beyond = if let Error::Certificate(certificate) = error {
+            matches!(
                 certificate,
                 CertificateError::ChainInvalid(_)
                     | CertificateError::NoValidAuthority { .. }
                     | CertificateError::Malformed(_)
-            ),
-            Error::TransparencyLog(log) => matches!(log, TransparencyLogError::UnknownLog { .. }),
-            Error::Timestamp(time) => matches!(time, TimestampError::NoVerifiedTimestamp(_)),
-            other => matches!(
-                other,
+            )
+        } else if let Error::TransparencyLog(log) = error {
+            matches!(log, TransparencyLogError::UnknownLog { .. })
+        } else if let Error::Timestamp(time) = error {
+            matches!(time, TimestampError::NoVerifiedTimestamp(_))
+        } else {
+            matches!(
+                error,
                 Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) | Error::Types(_)
-            ),
+            )
         };
         match beyond {
             true => Judgement::Unknown(text),
@@ -305,7 +308,8 @@ mod without {
     }
 }
 
-#[cfg(all(test, feature = "sigstore"))]
+#[cfg(test)]
+#[cfg(feature = "sigstore")]
 mod tests {
     use std::time::Duration;
 

@@ -113,22 +113,38 @@ impl Key {
     }
 
     /// Whether it signs at that time; else the reason.
+    #[cfg_attr(
+        not(feature = "sigstore"),
+        expect(dead_code, reason = "for bundles only")
+    )]
     pub(super) fn holds(&self, time: SystemTime) -> Result<(), String> {
-        let id = &self.id;
-        match (self.start, self.end) {
-            (Some(start), _) if time < start => {
-                let (time, start) = (stamp(time), stamp(start));
+        self.begun(time)?;
+        self.lasts(time)
+    }
+
+    /// Whether it has begun by then.
+    pub(super) fn begun(&self, time: SystemTime) -> Result<(), String> {
+        match self.start {
+            Some(start) if time < start => {
+                let (id, time, start) = (&self.id, stamp(time), stamp(start));
                 Err(format!(
                     "the key `{id}` begins at {start}, and this is from {time}"
                 ))
             }
-            (_, Some(end)) if time >= end => {
-                let (time, end) = (stamp(time), stamp(end));
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether it has not ended by then.
+    pub(super) fn lasts(&self, time: SystemTime) -> Result<(), String> {
+        match self.end {
+            Some(end) if time >= end => {
+                let (id, time, end) = (&self.id, stamp(time), stamp(end));
                 Err(format!(
                     "the key `{id}` ended at {end}, and this is from {time}"
                 ))
             }
-            (_, _) => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! bytes is checked here too, because the two are only worth something together. The time of signing is
 //! the registry's word. Where it is missing, a key that is valid now still speaks; for one that has
 //! ended nobody can tell, and it is unknown: taking some early day in its place would make every
-//! expired key pass.
+//! expired key pass. What was published before a key began may have been signed anew with it, as
+//! registries do when they change keys; a key that has not begun today signs nothing.
 //!
 //! npm registry signatures.
 
@@ -88,12 +89,15 @@ impl Signed<'_> {
                 "the key `{shown}` did not sign this name, version and digest"
             ));
         };
+        if let Err(reason) = key.begun(self.now) {
+            return Judgement::Invalid(reason);
+        }
         match self.published {
-            Some(published) => match key.holds(published) {
+            Some(published) => match key.lasts(published) {
                 Ok(()) => Judgement::Holds(shown),
                 Err(reason) => Judgement::Invalid(reason),
             },
-            None => match key.holds(self.now) {
+            None => match key.lasts(self.now) {
                 Ok(()) => Judgement::Holds(shown),
                 Err(reason) => Judgement::Unknown(format!(
                     "the repository does not say when it was published, and {reason}"
@@ -238,10 +242,14 @@ mod tests {
         ));
         assert!(matches!(
             at(Some("2024-03-01T00:00:00Z")),
-            Judgement::Invalid(_)
+            Judgement::Holds(_)
         ));
         assert!(matches!(at(None), Judgement::Unknown(_)));
         key.end = None;
+        key.start = Some("2027-01-01T00:00:00Z".into());
+        let early = case.judge(&signed(&case.integrity, None), &key);
+        assert!(matches!(early, Judgement::Invalid(_)), "{early:?}");
+        key.start = Some("2025-01-01T00:00:00Z".into());
         let current = case.judge(&signed(&case.integrity, None), &key);
         assert!(matches!(current, Judgement::Holds(_)));
     }
