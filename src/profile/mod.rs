@@ -22,7 +22,7 @@ pub use manager::{
     Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
-pub use signing::SigningPolicy;
+pub use signing::{SigningError, SigningPolicy};
 
 use crate::model::Code;
 

@@ -254,6 +254,9 @@ impl Policy {
                 let message = "the system policy names the keys of that origin already";
                 return Err(file.invalid(Some(file.line(&key.origin)), message));
             }
+            if author == Author::Project {
+                self.signing.by_project.push(origin.clone());
+            }
             let stated_in = file.place(key.id.span().start);
             self.signing.add(origin, key, stated_in);
         }

@@ -71,6 +71,22 @@ pub struct SigningPolicy {
     pub sources: Vec<SourcePin>,
     /// Sigstore trust root, JSON.
     pub roots: Option<String>,
+    /// Origins whose keys the project's own file names.
+    pub(super) by_project: Vec<Url>,
+}
+
+/// Why a run has no keys to check with.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The project would speak for the repository that everybody shares.
+    #[error(
+        "the project names keys for the manager's standard repository; those are built in, and only \
+         the machine's policy or `--policy` may name others"
+    )]
+    Project,
+    /// The built-in keys cannot be read.
+    #[error(transparent)]
+    BuiltIn(#[from] ShapeError),
 }
 
 impl SigningPolicy {
@@ -94,13 +110,17 @@ impl SigningPolicy {
     }
 
     /// Completes what a driver knows: the policy's keys, and the built-in ones where it has none.
-    pub fn complete(&self, protocol: &str, signing: &mut Signing) -> Result<(), ShapeError> {
+    pub fn complete(&self, protocol: &str, signing: &mut Signing) -> Result<(), SigningError> {
         signing.origins.clone_from(&self.origins);
         signing.sources.clone_from(&self.sources);
         signing.roots.clone_from(&self.roots);
         let Some(standard) = &signing.standard else {
             return Ok(());
         };
+        let built_in = BUILT_IN.iter().any(|(of, ..)| *of == protocol);
+        if built_in && self.by_project.contains(standard) {
+            return Err(SigningError::Project);
+        }
         if signing.origins.iter().any(|one| one.origin == *standard) {
             return Ok(());
         }
@@ -168,6 +188,12 @@ mod tests {
         signing.origins.clear();
         policy.complete("pypi", &mut signing).unwrap();
         assert!(signing.origins.is_empty());
+        let project = SigningPolicy {
+            by_project: vec![url("https://standard.invalid/")],
+            ..SigningPolicy::default()
+        };
+        let refused = project.complete("npm", &mut signing).unwrap_err();
+        assert!(matches!(refused, SigningError::Project), "{refused}");
     }
 
     #[test]

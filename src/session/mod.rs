@@ -301,7 +301,9 @@ impl Run {
         let completed = policy
             .signing
             .complete(&network.protocol, &mut network.signing);
-        completed.map_err(|error| Finding::new(Code::Internal, "signing", error.to_string()))?;
+        completed.map_err(|error| {
+            Finding::new(Code::PolicyInvalid, "signing-keys", error.to_string())
+        })?;
         keys::usable(&network.signing)?;
         ended.project = prepared.project.clone();
         std::mem::take(&mut prepared.events)
