@@ -64,3 +64,18 @@ pub enum LookMode {
     /// Everything is looked at, and signs of the highest weight are refused.
     Refuse,
 }
+
+impl LookMode {
+    /// All of them, the laxest first.
+    pub const ALL: [Self; 4] = [Self::Off, Self::SpareTime, Self::Complete, Self::Refuse];
+
+    /// The word that a policy uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::SpareTime => "spare-time",
+            Self::Complete => "complete",
+            Self::Refuse => "refuse",
+        }
+    }
+}

@@ -81,17 +81,6 @@ pub(super) fn read(raw: &RawApproval, stated_in: String) -> Result<Approval, Wro
     }
     let digest = Digest::from_hex(Algorithm::Sha256, raw.sha256.get_ref())
         .map_err(|_invalid| wrong(&raw.sha256, "`sha256` is 64 hexadecimal digits"))?;
-    let text = |value: &Spanned<String>, key: &str| {
-        let text = value.get_ref().trim();
-        let plain = !text.is_empty() && text.len() <= TEXT && !text.chars().any(char::is_control);
-        match plain {
-            true => Ok(text.to_owned()),
-            false => Err(wrong(
-                value,
-                &format!("`{key}` is one line that says something"),
-            )),
-        }
-    };
     let expires = raw.expires.as_ref().map(|day| match end_of(day.get_ref()) {
         Some(_) => Ok(day.get_ref().clone()),
         None => Err(wrong(day, "`expires` is a day, YYYY-MM-DD")),
@@ -104,6 +93,19 @@ pub(super) fn read(raw: &RawApproval, stated_in: String) -> Result<Approval, Wro
         expires: expires.transpose()?,
         stated_in,
     })
+}
+
+/// One line that somebody wrote for others.
+pub(super) fn text(value: &Spanned<String>, key: &str) -> Result<String, Wrong> {
+    let text = value.get_ref().trim();
+    let plain = !text.is_empty() && text.len() <= TEXT && !text.chars().any(char::is_control);
+    match plain {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong {
+            at: value.span().start,
+            message: format!("`{key}` is one line that says something"),
+        }),
+    }
 }
 
 /// The last moment of a day.

@@ -11,12 +11,10 @@ use std::time::{Duration, SystemTime};
 use toml::Spanned;
 use url::Url;
 
-use super::approval::{Wrong, end_of};
+use super::approval::{Wrong, end_of, text};
 use super::raw::{RawException, RawFact};
 use crate::model::{ControlId, Exception, Fact, Voucher};
 
-/// Longest text of a statement.
-const TEXT: usize = 1000;
 /// Days that a statement counts from the day on which its source was read.
 pub(super) const LIFE: u64 = 180;
 /// Controls that are the client's own: v4run proves or refuses them, nobody answers for them instead.
@@ -184,18 +182,6 @@ fn control(value: &Spanned<String>) -> Result<ControlId, Wrong> {
     ControlId::all()
         .find(|control| control.to_string() == *text)
         .ok_or_else(|| wrong(value, "`control` is one of \"4.1\" to \"4.19\"".to_owned()))
-}
-
-fn text(value: &Spanned<String>, key: &str) -> Result<String, Wrong> {
-    let text = value.get_ref().trim();
-    let plain = !text.is_empty() && text.len() <= TEXT && !text.chars().any(char::is_control);
-    match plain {
-        true => Ok(text.to_owned()),
-        false => Err(wrong(
-            value,
-            format!("`{key}` is one line that says something"),
-        )),
-    }
 }
 
 #[cfg(test)]

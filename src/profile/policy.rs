@@ -141,17 +141,15 @@ impl Policy {
             self.level = self.level.max(Some(number));
         }
         if let Some(look) = &raw.look {
-            let mode = match look.get_ref().as_str() {
-                "off" => LookMode::Off,
-                "spare-time" => LookMode::SpareTime,
-                "complete" => LookMode::Complete,
-                "refuse" => LookMode::Refuse,
-                other => {
-                    let message = format!(
-                        "`look` is \"off\", \"spare-time\", \"complete\" or \"refuse\", not: {other}"
-                    );
-                    return Err(file.invalid(Some(file.line(look)), &message));
-                }
+            let mut modes = LookMode::ALL.into_iter();
+            let Some(mode) = modes.find(|mode| mode.name() == look.get_ref()) else {
+                let names = LookMode::ALL.map(|mode| format!("\"{}\"", mode.name()));
+                let message = format!(
+                    "`look` is one of {}, not: {}",
+                    names.join(", "),
+                    look.get_ref()
+                );
+                return Err(file.invalid(Some(file.line(look)), &message));
             };
             // Whoever asks for more decides, except where only the caller is asked.
             let asked = match author {
@@ -161,6 +159,10 @@ impl Policy {
                 }
                 Author::System | Author::Caller => mode,
             };
+            if self.look != Some(asked) {
+                self.places
+                    .insert("look".to_owned(), file.place(look.span().start));
+            }
             self.look = Some(asked);
         }
         if let Some(store) = &raw.store {

@@ -204,12 +204,7 @@ fn set_up(
     self_test().map_err(ProxyError::SelfTest)?;
     Trust::configured(&network.extra_anchors).map_err(ProxyError::Trust)?;
     let authority = Authority::new().map_err(ProxyError::Authority)?;
-    let forward = network
-        .upstream_proxy
-        .as_ref()
-        .map(|proxy| Forward::new(proxy, &network.no_proxy))
-        .transpose()
-        .map_err(ProxyError::Forward)?;
+    let forward = forward(&network)?;
 
     let vouching = Vouching::new(protocol, network.signing, &network.repositories);
     let vouching = vouching.map_err(ProxyError::Signing)?;
@@ -249,6 +244,13 @@ fn set_up(
     let pipeline = Arc::new(pipeline);
     let tunnels = Tunnels::new(Arc::clone(&pipeline), authority, &network.token);
     Ok((Arc::new(tunnels), pipeline))
+}
+
+/// The proxy that stands between this one and the repositories, if there is one.
+fn forward(network: &Network) -> Result<Option<Forward>, ProxyError> {
+    let proxy = network.upstream_proxy.as_ref();
+    let forward = proxy.map(|proxy| Forward::new(proxy, &network.no_proxy));
+    forward.transpose().map_err(ProxyError::Forward)
 }
 
 /// The first line of the control socket.

@@ -16,12 +16,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use url::Url;
 
-use super::ProxyError;
 use super::events::Events;
 use super::repositories::Repositories;
 use super::upstream::{
-    AGENT, Ask, Collect, Connector, Fetched, Forward, Unprotected, Upstream, unprotected,
+    AGENT, Ask, Collect, Connector, Fetched, Unprotected, Upstream, unprotected,
 };
+use super::{ProxyError, forward};
 use crate::model::{Algorithm, Digest, Finding, Network};
 use crate::verify::tls::self_test;
 
@@ -105,12 +105,7 @@ impl Inquiry {
             .enable_time()
             .build()
             .map_err(ProxyError::Io)?;
-        let forward = network
-            .upstream_proxy
-            .as_ref()
-            .map(|proxy| Forward::new(proxy, &network.no_proxy))
-            .transpose()
-            .map_err(ProxyError::Forward)?;
+        let forward = forward(network)?;
         let repositories = Repositories::new(network.repositories.clone());
         let mut nameless = network.repositories.clone();
         for repository in &mut nameless {

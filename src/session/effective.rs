@@ -51,8 +51,12 @@ fn lines(policy: &Policy) -> Vec<String> {
     let age = policy.minimum_release_age.map(humantime::format_duration);
     let age = age.map_or_else(|| "none".to_owned(), |age| age.to_string());
     single("minimum-release-age", age);
+    single("look", policy.look.unwrap_or_default().name().to_owned());
     for (name, path) in &policy.managers {
         single(&format!("managers.{name}.path"), path.display().to_string());
+    }
+    for code in &policy.refuse {
+        lines.push(format!("refuse {}", code.name()));
     }
     for one in &policy.repositories {
         let origin = one.origin.as_ref().map(|url| format!(", origin {url}"));
@@ -148,7 +152,7 @@ mod tests {
         std::fs::write(&machine, "level = 'L1'\nminimum-release-age = '3 days'\n").unwrap();
         std::fs::write(
             directory.path().join("v4run.toml"),
-            "level = 'L2'\nminimum-release-age = '1 day'\n\
+            "level = 'L2'\nminimum-release-age = '1 day'\nlook = 'complete'\nrefuse = ['startup-code']\n\
              [[repositories]]\nurl = 'https://m.invalid/npm'\ninherits = 'npm'\n\
              [[pins]]\nprefix = '@team/'\nrepository = 'https://m.invalid/npm'\n\
              [[facts]]\nrepository = 'https://m.invalid/npm'\ncontrol = '4.3'\nholds = true\n\
@@ -165,6 +169,8 @@ mod tests {
             "v4run.toml:1",
             "level = L2",
             "minimum-release-age = 3days",
+            "look = complete",
+            "refuse startup-code",
             "machine.toml:2",
             "repository https://m.invalid/npm/, inherits facts of npm",
             "pin @team/* to https://m.invalid/npm/",
@@ -172,7 +178,7 @@ mod tests {
             "exception 4.12 by o until 2999-01-01: r",
             "signing key k of https://m.invalid/    # ",
             "source of left is https://code.invalid/o/left    # ",
-            "v4run.toml:25",
+            "v4run.toml:27",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
