@@ -2,9 +2,9 @@
 //!
 //! Maven runs downloaded plugins to do anything at all. `java` is started with Maven's own launcher
 //! jar, without the shell script around it; every place that Maven takes options from is read and
-//! judged first ([`words`], [`checked`]), settings are written anew ([`settings`]), and what a jar of
+//! judged first (`words`, `checked`), settings are written anew (`settings`), and what a jar of
 //! the local repository looks like to the virtual machine is decided when it is opened, by its bytes
-//! ([`code`]). Nothing here starts a program. Written for Maven 3; measured with 3.8.7.
+//! (`code`). Nothing here starts a program. Written for Maven 3; measured with 3.8.7.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
