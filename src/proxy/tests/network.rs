@@ -161,7 +161,10 @@ async fn passing_troubles_are_tried_again() {
     let run = expecting(&registry);
     let start = Instant::now();
     assert_eq!(get(&run, &url(&registry)).await.body, CONTENT);
-    assert_eq!(registry.seen().len(), 3);
+    // What v4run asks beside the artifact comes when it comes.
+    let asked = registry.seen();
+    let asked = asked.iter().filter(|seen| seen.path.ends_with(".tgz"));
+    assert_eq!(asked.count(), 3);
     assert!(start.elapsed().as_millis() >= 1000);
 }
 
