@@ -5,12 +5,11 @@
 //! not expire. A later version with a lower grade is an alarm and no refusal: a fix of an old line may be
 //! published in the old way.
 
-use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Ledger, Store as _, StoreError};
+use super::{Ledger, Store as _, StoreError};
 use crate::model::Grade;
 use crate::verify::hash::sha256;
 
@@ -69,7 +68,7 @@ impl Ledger {
         let stronger = [Grade::Approved, Grade::Workload].into_iter();
         let mut found = None;
         for other in stronger.filter(|other| *other > grade) {
-            let known = entry(directory, &item.key(other))?;
+            let known: Option<Grading> = directory.entry(&item.key(other), ENTRY)?;
             found = found
                 .or(known.filter(|known| known.version != item.version && item.follows(known)));
         }
@@ -82,40 +81,16 @@ impl Ledger {
                 published: item.published.map(str::to_owned),
                 time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             };
-            let path = directory.root().join(&key);
-            let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
-                path: path.clone(),
-                source,
-            })?;
-            let mut staged = directory.stage()?;
-            let written = staged.write_all(&text);
-            written.map_err(|source| StoreError::Io { path, source })?;
-            directory.put_if_absent(&key, staged)?;
+            directory.note(&key, &entry)?;
         }
         Ok(found)
     }
 }
 
-fn entry(directory: &Directory, key: &str) -> Result<Option<Grading>, StoreError> {
-    let Some(file) = directory.get(key)? else {
-        return Ok(None);
-    };
-    let path = directory.root().join(key);
-    let mut text = Vec::new();
-    let read = file.take(ENTRY).read_to_end(&mut text);
-    read.map_err(|source| StoreError::Io {
-        path: path.clone(),
-        source,
-    })?;
-    let entry = serde_json::from_slice(&text);
-    entry
-        .map(Some)
-        .map_err(|source| StoreError::Entry { path, source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Directory;
 
     #[test]
     fn a_weaker_later_version_is_told_and_an_older_one_is_not() {

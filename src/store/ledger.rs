@@ -8,12 +8,11 @@
 //! What may change has an entry for each content that was verified. An entry
 //! that cannot be read is an error and is never replaced. Entries do not expire.
 
-use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Put, Store as _, StoreError};
+use super::{Directory, Put, StoreError};
 use crate::model::Digest;
 use crate::verify::Digests;
 use crate::verify::hash::sha256;
@@ -144,36 +143,11 @@ impl Ledger {
             first_seen_by: self.run.clone(),
             time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         };
-        let path = self.directory.root().join(key);
-        let text = serde_json::to_vec(&entry).map_err(|source| StoreError::Entry {
-            path: path.clone(),
-            source,
-        })?;
-        let mut staged = self.directory.stage()?;
-        staged
-            .write_all(&text)
-            .map_err(|source| StoreError::Io { path, source })?;
-        self.directory.put_if_absent(key, staged)
+        self.directory.note(key, &entry)
     }
 
     fn entry(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let Some(file) = self.directory.get(key)? else {
-            return Ok(None);
-        };
-        let path = || self.directory.root().join(key);
-        let mut text = Vec::new();
-        file.take(ENTRY)
-            .read_to_end(&mut text)
-            .map_err(|source| StoreError::Io {
-                path: path(),
-                source,
-            })?;
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|source| StoreError::Entry {
-                path: path(),
-                source,
-            })
+        self.directory.entry(key, ENTRY)
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 mod blob;
 mod directory;
+mod entry;
 mod grades;
 mod ledger;
 mod trim;
