@@ -11,7 +11,7 @@
 //! its fetch and nothing else.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use globset::{Glob, GlobMatcher};
 use http::HeaderMap;
@@ -21,6 +21,7 @@ use url::Url;
 use super::expect::Promise;
 use super::index::Page;
 use super::limits;
+use super::lock;
 use super::pipeline::Pipeline;
 use super::upstream::{self, Fetched};
 use crate::model::Expected;
@@ -192,10 +193,6 @@ impl<T> Slots<T> {
         let filled = slot.get_or_init(|| async { Mutex::new(None) }).await;
         lock(filled).take().map(|(thing, _room)| thing)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! write. A file that only describes another is held to its digest and is no component.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -157,30 +158,18 @@ impl Pipeline {
                 &promise.integrities,
             ))
         };
-        match self.fetch(url, headers, limit, false, start).await? {
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => Ok(Fetched::Failed {
-                status,
-                headers,
-                body,
-            }),
-            Fetched::Complete {
-                url,
-                headers,
-                body: Artifact(hashing),
-            } => {
-                let verified = hashing
-                    .finish()
-                    .verify(&promise.integrities)
-                    .map_err(|mismatch| differs(promise, &url, &mismatch))?;
-                let kept = self.blobs.keep(verified, &promise.integrities);
-                let body = kept.map_err(|error| store(&error))?;
-                Ok(Fetched::Complete { url, headers, body })
-            }
-        }
+        let fetched = self.fetch(url, headers, limit, false, start).await?;
+        let (url, headers, Artifact(hashing)) = match fetched.complete() {
+            ControlFlow::Continue(complete) => complete,
+            ControlFlow::Break(failed) => return Ok(failed),
+        };
+        let verified = hashing
+            .finish()
+            .verify(&promise.integrities)
+            .map_err(|mismatch| differs(promise, &url, &mismatch))?;
+        let kept = self.blobs.keep(verified, &promise.integrities);
+        let body = kept.map_err(|error| store(&error))?;
+        Ok(Fetched::Complete { url, headers, body })
     }
 
     /// It blocks the proxy's one thread while it reads; the manager waits for that very artifact.

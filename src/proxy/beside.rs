@@ -9,6 +9,7 @@
 //! name which belongs to one repository is not looked for in another.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -194,19 +195,9 @@ impl Pipeline {
             self.fetch(url, headers.clone(), limit, false, start),
             self.stated(&sides, &headers)
         );
-        let (from, headers, hashed) = match fetched? {
-            Fetched::Complete { url, headers, body } => (url, headers, body.0.finish()),
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => {
-                return Ok(Fetched::Failed {
-                    status,
-                    headers,
-                    body,
-                });
-            }
+        let (from, headers, hashed) = match fetched?.complete() {
+            ControlFlow::Continue((url, headers, body)) => (url, headers, body.0.finish()),
+            ControlFlow::Break(failed) => return Ok(failed),
         };
         let stated = stated?;
         let subject = format!("{}@{}", named.name, named.version);

@@ -40,7 +40,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::io::Interest;
@@ -244,6 +244,11 @@ fn set_up(
     let pipeline = Arc::new(pipeline);
     let tunnels = Tunnels::new(Arc::clone(&pipeline), authority, &network.token);
     Ok((Arc::new(tunnels), pipeline))
+}
+
+/// The value of a mutex, also after a panic of whoever held it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The proxy that stands between this one and the repositories, if there is one.

@@ -5,6 +5,7 @@
 //! [artifacts](super::artifact) and [index documents](super::index) stand apart; here is what
 //! chooses between them and what both need. Whatever no phase knows is refused.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -237,19 +238,9 @@ impl Pipeline {
         limit: u64,
     ) -> Result<Fetched<Bytes>, Finding> {
         let fetched = self.fetch(url, headers, limit, true, Vec::new).await?;
-        let (url, mut headers, body) = match fetched {
-            Fetched::Complete { url, headers, body } => (url, headers, joined(body)),
-            Fetched::Failed {
-                status,
-                headers,
-                body,
-            } => {
-                return Ok(Fetched::Failed {
-                    status,
-                    headers,
-                    body,
-                });
-            }
+        let (url, mut headers, body) = match fetched.complete() {
+            ControlFlow::Continue((url, headers, body)) => (url, headers, joined(body)),
+            ControlFlow::Break(failed) => return Ok(failed),
         };
         let body = if is_gzip(&headers) {
             headers.remove(CONTENT_ENCODING);

@@ -13,6 +13,7 @@ mod names;
 mod plain;
 mod pool;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,6 +88,24 @@ pub(super) enum Fetched<C> {
         headers: HeaderMap,
         body: Bytes,
     },
+}
+
+impl<C> Fetched<C> {
+    /// The parts of a complete answer; another one as it came.
+    pub(super) fn complete<D>(self) -> ControlFlow<Fetched<D>, (Url, HeaderMap, C)> {
+        match self {
+            Self::Complete { url, headers, body } => ControlFlow::Continue((url, headers, body)),
+            Self::Failed {
+                status,
+                headers,
+                body,
+            } => ControlFlow::Break(Fetched::Failed {
+                status,
+                headers,
+                body,
+            }),
+        }
+    }
 }
 
 /// The client.

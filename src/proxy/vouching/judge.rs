@@ -37,14 +37,14 @@ impl Judge {
         for repository in repositories {
             let of = signing.origins.iter();
             let of = of.filter(|one| one.origin == repository.origin);
-            let keys: Vec<_> = of.flat_map(|one| &one.keys).collect();
-            for stated in &keys {
+            let keys = of.flat_map(|one| &one.keys).map(|stated| {
                 Key::read(stated).map_err(|source| SigningError::Key {
                     stated_in: stated.stated_in.clone(),
                     source,
-                })?;
-            }
-            if let (false, Ok(keys)) = (keys.is_empty(), Keys::read(keys)) {
+                })
+            });
+            let keys = keys.collect::<Result<Keys, _>>()?;
+            if !keys.is_empty() {
                 trusted.insert(repository.id.clone(), keys);
             }
         }

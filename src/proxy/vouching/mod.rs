@@ -15,7 +15,7 @@ mod judge;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
@@ -26,6 +26,7 @@ use self::judge::Judge;
 use super::artifact::last_segment;
 use super::expect::Named;
 use super::limits;
+use super::lock;
 use super::pipeline::Pipeline;
 use crate::model::{Check, Event, Finding, Repository, Signing, Vouched};
 use crate::protocol::{About, Protocol, Published};
@@ -318,10 +319,6 @@ pub(super) async fn work(pipeline: Arc<Pipeline>) {
             drop(room);
         });
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A check that could not be made.

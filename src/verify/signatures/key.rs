@@ -153,14 +153,16 @@ impl Key {
 #[derive(Clone, Debug, Default)]
 pub struct Keys(Vec<Key>);
 
+impl FromIterator<Key> for Keys {
+    fn from_iter<I: IntoIterator<Item = Key>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
 impl Keys {
     /// Reads keys; all or none.
     pub fn read<'a>(stated: impl IntoIterator<Item = &'a SigningKey>) -> Result<Self, KeyError> {
-        stated
-            .into_iter()
-            .map(Key::read)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        stated.into_iter().map(Key::read).collect()
     }
 
     /// Whether there are none.
