@@ -11,21 +11,17 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use crate::manager::{KeptFile, Manager, Prepared};
 use crate::model::{Code, Digest, Event, Finding, Integrity};
 use crate::record::Recorder;
 use crate::supervisor::{Recall, Recalled};
-use crate::verify::{Hashed, hash};
+use crate::verify::{Hashed, hash, many};
 
 use super::confined::recall;
 
 /// Where files are moved to, below the place that they lay in. No manager looks into it.
 const AWAY: &str = ".v4run-refused";
-
-/// Threads that read files at the end.
-const READERS: usize = 2;
 
 /// Directories below a place; more are a loop or nobody's making.
 const DEPTH: usize = 64;
@@ -91,21 +87,8 @@ pub(super) fn compare(
         })
         .collect();
     let files = manager.kept(&prepared.notes, events);
-    let rest = Mutex::new(files.iter());
-    let told = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..READERS {
-            scope.spawn(|| {
-                loop {
-                    let next = lock(&rest).next();
-                    let Some(file) = next else { return };
-                    let event = one(&known, file);
-                    lock(&told).extend(event);
-                }
-            });
-        }
-    });
-    let mut told: Vec<(PathBuf, Event)> = lock(&told).drain(..).collect();
+    let told = many::each(&files, |file| one(&known, file));
+    let mut told: Vec<(PathBuf, Event)> = told.into_iter().flatten().collect();
     told.sort_by(|(one, _), (other, _)| one.cmp(other));
     let compared = files.len();
     let mut told: Vec<Event> = told.into_iter().map(|(_, event)| event).collect();
@@ -254,12 +237,6 @@ fn away(place: &Path, path: &Path) -> std::io::Result<PathBuf> {
     }
     fs::rename(path, &to)?;
     Ok(to)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

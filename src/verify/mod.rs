@@ -6,6 +6,7 @@
 //! no check can be switched off. Nothing here decides what digest is to be expected.
 
 pub mod hash;
+pub mod many;
 pub mod signatures;
 pub mod tls;
 

@@ -74,10 +74,25 @@ struct Part {
     handed: Option<&'static str>,
 }
 
+/// A file that was verified when it was opened, with its digest.
+pub(super) fn opened(event: &Event) -> Option<(&Path, &Digest)> {
+    if let Event::Call {
+        subject,
+        decision: Decision::Allowed,
+        digest: Some(digest),
+        ..
+    } = event
+    {
+        Some((Path::new(subject), digest))
+    } else {
+        None
+    }
+}
+
 /// What happened to each file of a version, by its name.
 fn parts(local: &str, events: &[Event]) -> BTreeMap<Coordinates, Part> {
-    let opened = |path: &str| {
-        let below = Path::new(path).strip_prefix(local).ok()?;
+    let named = |path: &Path| {
+        let below = path.strip_prefix(local).ok()?;
         Coordinates::from_path(below.to_str()?)
     };
     let mut parts: BTreeMap<Coordinates, Part> = BTreeMap::new();
@@ -90,24 +105,18 @@ fn parts(local: &str, events: &[Event]) -> BTreeMap<Coordinates, Part> {
             part.digest = Some(released.sha256.clone());
             part.address = Some(released.url.clone());
             part.fetched = true;
-        } else if let Event::Call {
-            subject,
-            decision: Decision::Allowed,
-            digest: Some(digest),
-            ..
-        } = event
-        {
-            if let Some(coordinates) = opened(subject) {
+        } else if let Some((path, digest)) = opened(event) {
+            if let Some(coordinates) = named(path) {
                 let part = parts.entry(coordinates).or_default();
                 part.digest.get_or_insert_with(|| digest.clone());
             }
         } else if let Event::Compared { path, sha256 } = event {
-            if let Some(coordinates) = opened(path) {
+            if let Some(coordinates) = named(Path::new(path)) {
                 let part = parts.entry(coordinates).or_default();
                 part.digest.get_or_insert_with(|| sha256.clone());
             }
         } else if let Event::HandedOut { path, trusted, .. } = event
-            && let Some(coordinates) = opened(path)
+            && let Some(coordinates) = named(Path::new(path))
         {
             let handed = if trusted.is_some() { "code" } else { "view" };
             parts.entry(coordinates).or_default().handed = Some(handed);
@@ -215,16 +224,9 @@ pub(super) fn kept(notes: &BTreeMap<String, String>, events: &[Event]) -> Vec<Ke
         files.insert(root.join(coordinates.path()), part.digest);
     }
     // Metadata has no coordinates.
-    for event in events {
-        if let Event::Call {
-            subject,
-            decision: Decision::Allowed,
-            digest: Some(digest),
-            ..
-        } = event
-            && Path::new(subject).starts_with(root)
-        {
-            let entry = files.entry(PathBuf::from(subject)).or_default();
+    for (path, digest) in events.iter().filter_map(opened) {
+        if path.starts_with(root) {
+            let entry = files.entry(path.to_owned()).or_default();
             entry.get_or_insert_with(|| digest.clone());
         }
     }

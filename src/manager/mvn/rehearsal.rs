@@ -17,11 +17,12 @@ use std::path::Path;
 
 use super::classfile::{Class, op};
 use super::code;
+use super::inspect::opened;
 use super::xml::escaped;
 use crate::manager::read;
 use crate::model::maven::Coordinates;
 use crate::model::xml::{Element, Text, XmlError};
-use crate::model::{Decision, Digest, Event, Trust};
+use crate::model::{Digest, Event, Trust};
 
 /// Name of the file for Maven's log in the private directory for temporary files.
 pub(super) const LOG: &str = "rehearsal.log";
@@ -187,21 +188,11 @@ fn paths(name: &str) -> Vec<String> {
 
 /// The digest of each file below the local repository that was opened in a run, by path.
 fn digests<'a>(local: &Path, events: &'a [Event]) -> BTreeMap<String, &'a Digest> {
-    let mut found = BTreeMap::new();
-    for event in events {
-        if let Event::Call {
-            subject,
-            decision: Decision::Allowed,
-            digest: Some(digest),
-            ..
-        } = event
-            && let Ok(below) = Path::new(subject).strip_prefix(local)
-            && let Some(below) = below.to_str()
-        {
-            found.insert(below.to_owned(), digest);
-        }
-    }
-    found
+    let below = |(path, digest): (&Path, &'a Digest)| {
+        let below = path.strip_prefix(local).ok()?.to_str()?;
+        Some((below.to_owned(), digest))
+    };
+    events.iter().filter_map(opened).filter_map(below).collect()
 }
 
 /// The text for the policy: each jar that would be loaded and that nothing answers for.
@@ -274,7 +265,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Algorithm, Approval};
+    use crate::model::{Algorithm, Approval, Decision};
 
     #[test]
     fn a_description_keeps_goals_and_nothing_that_acts() {

@@ -6,10 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::asked::Requirement;
 use super::distribution::{self, Distribution, Entry};
@@ -17,12 +14,10 @@ use super::report::{self, Reported};
 use super::scheme::Install;
 use crate::manager::{Installed, Prepared, Snapshot};
 use crate::model::{Code, Finding, InstalledPackage, Integrity};
-use crate::verify::Hashed;
+use crate::verify::{Hashed, many};
 
 /// Differences that are listed.
 const LISTED: usize = 20;
-/// Threads that read files at most.
-const READERS: usize = 8;
 /// Notes from the preparation.
 const PLACES: &str = "package-directory-";
 const REPORT: &str = "report";
@@ -250,24 +245,10 @@ fn compare(
     findings
 }
 
-/// [`altered`] of all, in their order. Reading thousands of files is what the end of a run waits
-/// for, and every processor is idle by then.
+/// [`altered`] of all, in their order.
 fn all_altered(fresh: &[&Distribution]) -> Vec<Finding> {
-    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(READERS));
-    let next = AtomicUsize::new(0);
-    let read = || {
-        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        let mine = numbers.map_while(|number| Some((number, altered(fresh.get(number)?))));
-        mine.collect::<Vec<_>>()
-    };
-    let mut found = thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-        let joined = readers.into_iter().map(|reader| reader.join());
-        let found = joined.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
-        found.flatten().collect::<Vec<_>>()
-    });
-    found.sort_by_key(|(number, _)| *number);
-    found.into_iter().flat_map(|(_, found)| found).collect()
+    let found = many::each(fresh, |distribution| altered(distribution));
+    found.into_iter().flatten().collect()
 }
 
 /// Files of a new distribution that are not what its list says.
