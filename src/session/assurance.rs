@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::kept;
+use super::probe::kept;
 use crate::model::redact_url;
 use crate::model::{
     Code, Event, Fact, Finding, KnownRepository, Network, ReleaseAge, Repository, Voucher,

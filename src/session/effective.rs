@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::{SYSTEM_POLICY, prepare};
-use crate::model::{Code, Finding};
+use super::{SYSTEM_POLICY, places, prepare};
+use crate::model::Finding;
 use crate::profile::Policy;
 
 /// What counts where nothing is said.
@@ -14,9 +14,7 @@ const DEFAULT: &str = "default";
 
 /// The lines of the policy that counts in the working directory; `explicit` is the caller's file.
 pub fn show(explicit: Option<&Path>) -> Result<Vec<String>, Finding> {
-    let directory = std::env::current_dir().map_err(|error| {
-        Finding::new(Code::Usage, ".", format!("no working directory: {error}"))
-    })?;
+    let directory = places::working_directory()?;
     let project = prepare::policy_directory(&directory);
     Ok(lines(&Policy::load(
         explicit,

@@ -28,7 +28,6 @@ pub mod doctor;
 pub mod effective;
 mod identity;
 mod keep;
-mod kept;
 mod keys;
 mod look;
 mod places;
@@ -83,12 +82,9 @@ struct Run {
 
 /// Runs the manager and returns v4run's exit status.
 pub fn run(options: Options) -> u8 {
-    let directory = match std::env::current_dir() {
+    let directory = match places::working_directory() {
         Ok(directory) => directory,
-        Err(error) => {
-            let finding = Finding::new(Code::Usage, ".", format!("no working directory: {error}"));
-            return fail(&finding);
-        }
+        Err(finding) => return fail(&finding),
     };
     let mut environment: Environment = std::env::vars_os().collect();
     let signing = match Signing::open(options.sign_key.as_deref(), &mut environment) {
@@ -245,18 +241,7 @@ impl Run {
         ended.dirs = Some(dirs);
         ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed);
         let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
-        let request = Request {
-            word: &self.options.word,
-            arguments: &self.options.arguments,
-            directory: self.directory.clone(),
-            environment: &self.environment,
-            home: places::home(&self.environment),
-            policy: &policy,
-            private: &private,
-            proxy_port: start.port(),
-            token: Secret::new(Uuid::new_v4().simple().to_string()),
-            rehearsal: self.options.rehearsal,
-        };
+        let request = self.request(&policy, &private, start.port());
         let mut prepared = match self.options.manager.prepare(&request) {
             Ok(prepared) => prepared,
             Err(refusal) => {
@@ -367,6 +352,27 @@ impl Run {
                 recorded.push(Event::Found(finding));
                 None
             }
+        }
+    }
+
+    /// What the driver is asked.
+    fn request<'a>(
+        &'a self,
+        policy: &'a Policy,
+        private: &'a PrivateDirs,
+        proxy_port: u16,
+    ) -> Request<'a> {
+        Request {
+            word: &self.options.word,
+            arguments: &self.options.arguments,
+            directory: self.directory.clone(),
+            environment: &self.environment,
+            home: places::home(&self.environment),
+            policy,
+            private,
+            proxy_port,
+            token: Secret::new(Uuid::new_v4().simple().to_string()),
+            rehearsal: self.options.rehearsal,
         }
     }
 

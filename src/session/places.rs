@@ -26,6 +26,12 @@ const LOCK: &str = "lock";
 /// Environment of the caller.
 pub(super) type Environment = BTreeMap<OsString, OsString>;
 
+/// The directory that v4run was started in.
+pub(super) fn working_directory() -> Result<PathBuf, Finding> {
+    std::env::current_dir()
+        .map_err(|error| Finding::new(Code::Usage, ".", format!("no working directory: {error}")))
+}
+
 /// A variable that is set and not empty.
 pub(super) fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
     environment

@@ -29,7 +29,7 @@ struct Kept {
 }
 
 /// What was seen of a repository, with its time; expired observations too.
-pub(super) fn load(state: &Path, base: &str) -> Vec<Probed> {
+pub(in crate::session) fn load(state: &Path, base: &str) -> Vec<Probed> {
     let mut bytes = Vec::new();
     let read = File::open(place(state, base))
         .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes));
@@ -47,7 +47,11 @@ pub(super) fn load(state: &Path, base: &str) -> Vec<Probed> {
 }
 
 /// Keeps what was seen of a repository in the place of what was kept before.
-pub(super) fn store(state: &Path, base: &str, probes: &[Probed]) -> Result<(), Finding> {
+pub(in crate::session) fn store(
+    state: &Path,
+    base: &str,
+    probes: &[Probed],
+) -> Result<(), Finding> {
     let failed = |error: &dyn std::fmt::Display| {
         let shown = state.display().to_string();
         let message = format!("the probes cannot be kept in `{shown}`: {error}");

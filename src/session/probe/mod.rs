@@ -14,16 +14,16 @@ use uuid::Uuid;
 
 use super::places::{self, RunDirs};
 use super::signing::Signing;
-use super::{Options, Run, identity, kept};
-use crate::manager::Request;
+use super::{Options, Run, identity};
 use crate::model::{
-    Code, Digest, Expected, Finding, Network, Outcome, Probed, Repository, Secret, redact_url,
+    Code, Digest, Expected, Finding, Network, Outcome, Probed, Repository, redact_url,
 };
 use crate::profile::facts;
 use crate::protocol::{self, Probes, Query};
 use crate::proxy::{Inquiry, ProbeAnswer, Question};
 
 mod judge;
+pub(super) mod kept;
 
 use judge::Said;
 
@@ -59,13 +59,7 @@ pub struct Seen {
 /// Works out which repositories a command would use. Findings are why it cannot.
 pub fn prepare(options: Options) -> Result<Plan, Vec<Finding>> {
     let one = |finding: Finding| vec![finding];
-    let directory = std::env::current_dir().map_err(|error| {
-        one(Finding::new(
-            Code::Usage,
-            ".",
-            format!("no working directory: {error}"),
-        ))
-    })?;
+    let directory = places::working_directory().map_err(one)?;
     let run = Run {
         id: Uuid::new_v4(),
         started: SystemTime::now(),
@@ -90,18 +84,7 @@ pub fn prepare(options: Options) -> Result<Plan, Vec<Finding>> {
     let prepared = run
         .options
         .manager
-        .prepare(&Request {
-            word: &run.options.word,
-            arguments: &run.options.arguments,
-            directory: run.directory.clone(),
-            environment: &run.environment,
-            home: places::home(&run.environment),
-            policy: &policy,
-            private: &dirs.private,
-            proxy_port: 0,
-            rehearsal: false,
-            token: Secret::new(Uuid::new_v4().simple().to_string()),
-        })
+        .prepare(&run.request(&policy, &dirs.private, 0))
         .map_err(|refusal| refusal.findings)?;
     std::fs::create_dir_all(&state).map_err(|error| {
         let shown = state.display().to_string();
