@@ -87,11 +87,21 @@ pub(super) struct Look {
 
 impl Look {
     /// Starts the helper, if there is to be one. It is there before the run's own processes, so that
-    /// it is spared when these are ended.
-    pub(super) fn start(store: &Path, mode: LookMode, feed: Feed) -> Option<Self> {
-        if mode == LookMode::Off || children().is_err() {
-            return None;
+    /// it is spared when these are ended. An error only where the policy refuses on what it sees.
+    pub(super) fn start(store: &Path, mode: LookMode, feed: Feed) -> Result<Option<Self>, Finding> {
+        if mode == LookMode::Off {
+            return Ok(None);
         }
+        let begun = Self::begin(store, mode, feed);
+        if begun.is_none() && mode == LookMode::Refuse {
+            let message = "the look into artifacts cannot be started, and the policy refuses on it";
+            return Err(Finding::new(Code::HelperLost, "look", message));
+        }
+        Ok(begun)
+    }
+
+    fn begin(store: &Path, mode: LookMode, feed: Feed) -> Option<Self> {
+        children().ok()?;
         // What it may read has to be there before it is confined: the objects, not the runs' folders.
         Directory::open(store).ok()?;
         let mut child = Command::new(SELF)
@@ -220,6 +230,18 @@ fn refused(looked: &[Looked], missing: usize) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::model::{Algorithm, Sign};
+
+    #[test]
+    fn a_look_that_cannot_start_stops_a_run_that_refuses_on_it_only() {
+        let guard = tempfile::tempdir().unwrap();
+        let file = guard.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let start = |mode| Look::start(&file, mode, Feed::default());
+        for mode in [LookMode::Off, LookMode::SpareTime, LookMode::Complete] {
+            assert!(start(mode).unwrap().is_none(), "{mode:?}");
+        }
+        assert_eq!(start(LookMode::Refuse).unwrap_err().code, Code::HelperLost);
+    }
 
     #[test]
     fn a_refusing_policy_refuses_heavy_signs_and_gaps_only() {

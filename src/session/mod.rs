@@ -239,7 +239,7 @@ impl Run {
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
         ended.dirs = Some(dirs);
-        ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed);
+        ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed)?;
         let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
         let request = self.request(&policy, &private, start.port());
         let mut prepared = match self.options.manager.prepare(&request) {
