@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::client::get;
-use super::registry::{Identity, Registry, Reply};
+use super::registry::{Closed, Identity, Registry, Reply};
 use super::run::{Run, locked, repository};
 use crate::model::Code;
 use crate::model::Credential;
@@ -180,12 +180,8 @@ async fn a_long_retry_after_is_the_managers_to_wait_for() {
 #[tokio::test]
 async fn a_repository_that_is_not_there_is_a_failure() {
     let registry = Registry::new(|_seen, _before| Reply::ok(CONTENT));
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let base = format!("https://localhost:{closed}/");
+    let closed = Closed::port();
+    let base = format!("https://localhost:{}/", closed.number());
     let run = Run::planned(&registry, |plan| {
         plan.repositories = vec![repository("gone", &base)]
     });

@@ -6,6 +6,7 @@ use std::thread;
 
 use url::Url;
 
+use super::registry::Closed;
 use crate::model::{Credential, Network, Repository, Secret};
 use crate::proxy::{Inquiry, ProbeAnswer, Question};
 
@@ -73,16 +74,14 @@ fn content_without_tls_is_seen_and_bounded() {
 
 #[test]
 fn nobody_listening_is_seen_and_a_private_address_is_not_reached() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let closed = Closed::port();
     let question = Question {
-        url: Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap(),
+        url: Url::parse(&format!("http://127.0.0.1:{}/", closed.number())).unwrap(),
         body: None,
         anonymous: true,
     };
     let refused = inquiry(false).ask(&question);
     assert!(!refused.closed && refused.trouble.is_some(), "{refused:?}");
-    drop(listener);
     assert!(inquiry(true).ask(&question).closed);
 }
 

@@ -21,9 +21,24 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+/// A port on which nobody listens, held so that no other test gets it meanwhile.
+pub(super) struct Closed(TcpSocket);
+
+impl Closed {
+    pub(super) fn port() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+}
 
 /// What the registry was asked.
 #[derive(Clone, Debug)]
