@@ -57,10 +57,12 @@ pub(super) fn proxy(arguments: &[OsString]) -> u8 {
     if nix::unistd::getppid().as_raw() != parent {
         return failed("proxy", "the session is gone");
     }
-    if let Err(failure) = sandbox::helper::confine(&proxy_rules(Path::new(store))) {
-        return failed("proxy", failure);
-    }
-    match proxy::serve(control, connections) {
+    let rules = proxy_rules(Path::new(store));
+    let reading = match sandbox::helper::confine_with(&rules, proxy::Reading::start) {
+        Ok(reading) => reading,
+        Err(failure) => return failed("proxy", failure),
+    };
+    match proxy::serve(control, connections, reading) {
         Ok(()) => 0,
         // A run that was refused before its start has no plan for it.
         Err(proxy::ProxyError::NoPlan) => ERROR,

@@ -144,7 +144,8 @@ impl Pipeline {
                 Ok(Fetched::Complete { body, .. }) => body,
                 Ok(Fetched::Failed { .. }) | Err(_) => return None,
             };
-            self.examine(&promise.named, &url, &content, &digests);
+            let read = self.examine(&promise.named, &url, &content, &digests);
+            read.await.ok()?;
             Some((content, digests))
         };
         self.ahead.artifacts.fill(&url, &room, fill).await;

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -15,6 +16,7 @@ use url::Url;
 use super::answer::Answer;
 use super::chain;
 use super::expect::{Named, Promise};
+use super::limits;
 use super::pipeline::Pipeline;
 use super::upstream::{Collect, Fetched};
 use crate::model::Code;
@@ -73,11 +75,11 @@ impl Pipeline {
                 }
             },
         };
-        self.release(promise, url, content, digests, source)
+        self.release(promise, url, content, digests, source).await
     }
 
     /// Gives verified bytes out, if nothing else speaks against them.
-    pub(super) fn release(
+    pub(super) async fn release(
         &self,
         promise: Promise,
         url: &Url,
@@ -100,7 +102,8 @@ impl Pipeline {
         let seen_before = !self.protocol.is_changing(&promise.named.version)
             && self.first_seen(&promise, url, &digests)?;
         self.contradicted(&repository, &promise.named, &digests)?;
-        self.look_into(&promise.named, url, &content, &digests)?;
+        self.look_into(&promise.named, url, &content, &digests)
+            .await?;
         self.vouch(url, &digests)?;
         let answer = self.give_out(url, &content, digests.clone());
         let answer = answer.map_err(|error| unwritten(&error))?;
@@ -172,14 +175,15 @@ impl Pipeline {
         Ok(Fetched::Complete { url, headers, body })
     }
 
-    /// It blocks the proxy's one thread while it reads; the manager waits for that very artifact.
-    fn look_into(
+    /// What the manager waits for, while the proxy's own thread goes on serving.
+    async fn look_into(
         &self,
         named: &Named,
         url: &Url,
         content: &Content,
         digests: &Digests,
     ) -> Result<(), Finding> {
+        self.examine(named, url, content, digests).await?;
         let artifact = look(named, url);
         let tell = &mut |event| {
             if let Event::Found(finding) = &event {
@@ -195,12 +199,29 @@ impl Pipeline {
         found.map_err(|finding| *finding)
     }
 
-    /// Reads what is in an artifact ahead of that look.
-    pub(super) fn examine(&self, named: &Named, url: &Url, content: &Content, digests: &Digests) {
-        let artifact = look(named, url);
-        read(content, |content| {
-            self.inspector.examine(&artifact, content, &digests.sha256);
+    /// Reads what is in an artifact ahead of that look, which then has nothing left to read. What is
+    /// small is not worth the way to the other thread.
+    pub(super) async fn examine(
+        &self,
+        named: &Named,
+        url: &Url,
+        content: &Content,
+        digests: &Digests,
+    ) -> Result<(), Finding> {
+        if digests.size < limits::READ_HERE {
+            return Ok(());
+        }
+        let (inspector, content) = (Arc::clone(&self.inspector), content.clone());
+        let (sha256, named, at) = (digests.sha256.clone(), named.clone(), url.clone());
+        let read = self.reading.of(move || {
+            read(&content, |content| {
+                inspector.examine(&look(&named, &at), content, &sha256);
+            });
         });
+        read.await.ok_or_else(|| {
+            let subject = redact_url(url);
+            Finding::new(Code::Internal, subject, "the look into it was lost")
+        })
     }
 
     /// Whether it was seen before. That something else was is a refusal.

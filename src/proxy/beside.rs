@@ -179,6 +179,7 @@ impl Pipeline {
             self.expectations.add(vec![expected], repository);
         }
         self.release(promise, url, content, digests, Source::Network)
+            .await
     }
 
     /// Fetches an artifact with its side files, compares them, and keeps what passed.

@@ -26,6 +26,9 @@ pub(super) const AUDIT: usize = 4 * 1024 * 1024;
 pub(super) const AUDIT_TIME: Duration = Duration::from_secs(30);
 /// Metadata without digests.
 pub(super) const METADATA: u64 = 16 * 1024 * 1024;
+/// Bytes of an artifact below which looking into it takes no longer than handing it to the thread that
+/// reads.
+pub(super) const READ_HERE: u64 = 64 * 1024;
 /// A file that states a digest; some name the file too.
 pub(super) const SIDE_FILE: u64 = 4 * 1024;
 /// The body of an error answer that is passed on so that the manager can show it.

@@ -6,8 +6,9 @@
 //!
 //! What must hold: no byte of an artifact reaches the manager before its digest matched; nothing
 //! goes out except over verified TLS to an allowed repository or to an address that an anchor of
-//! the run names; what no rule knows is refused. One thread; files are opened only below the store
-//! and for the platform's trust store, `/etc/resolv.conf` and `/etc/hosts`.
+//! the run names; what no rule knows is refused. One thread serves, another reads what is in artifacts;
+//! files are opened only below the store and for the platform's trust store, `/etc/resolv.conf` and
+//! `/etc/hosts`.
 //!
 //! It knows neither managers nor records: expectations come in the plan and in index documents,
 //! and what happened goes out as events.
@@ -28,6 +29,7 @@ mod limits;
 mod merge;
 mod pipeline;
 mod probe;
+mod reading;
 mod repositories;
 mod target;
 #[cfg(test)]
@@ -49,6 +51,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 pub use self::probe::{Answer as ProbeAnswer, Inquiry, Question};
+pub use self::reading::Reading;
 
 use self::ahead::Ahead;
 use self::authority::{Authority, AuthorityError};
@@ -123,14 +126,14 @@ pub enum ProxyError {
 ///
 /// `control` is a connected stream socket: one line with the plan comes in, one line a message
 /// goes out. `connections` is a socket over which accepted TCP connections come. Whoever calls has
-/// confined the process already.
-pub fn serve(control: OwnedFd, connections: OwnedFd) -> Result<(), ProxyError> {
+/// confined the process already, the thread of `reading` included.
+pub fn serve(control: OwnedFd, connections: OwnedFd, reading: Reading) -> Result<(), ProxyError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(ProxyError::Io)?;
-    let store = runtime.block_on(run(control, connections))?;
+    let store = runtime.block_on(run(control, connections, reading))?;
     // Fetches under way end here; their staged files go with them.
     drop(runtime);
     // Trimming is housekeeping: a run does not fail because of it.
@@ -138,7 +141,11 @@ pub fn serve(control: OwnedFd, connections: OwnedFd) -> Result<(), ProxyError> {
     Ok(())
 }
 
-async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyError> {
+async fn run(
+    control: OwnedFd,
+    connections: OwnedFd,
+    reading: Reading,
+) -> Result<Directory, ProxyError> {
     let control = StdUnixStream::from(control);
     control.set_nonblocking(true).map_err(ProxyError::Io)?;
     let control = Arc::new(UnixStream::from_std(control).map_err(ProxyError::Io)?);
@@ -154,7 +161,7 @@ async fn run(control: OwnedFd, connections: OwnedFd) -> Result<Directory, ProxyE
     let store = Directory::open(Path::new(&network.store)).map_err(ProxyError::Store)?;
     let warms = !network.expected.is_empty();
     let began = Instant::now();
-    let (tunnels, pipeline) = set_up(network, &store, &events)?;
+    let (tunnels, pipeline) = set_up(network, &store, &events, reading)?;
     let vouching = tokio::spawn(vouching::work(Arc::clone(&pipeline)));
     // Until the manager asks there is time to read the trust anchors and to connect. A run that
     // expects nothing may well ask for nothing, and then nobody is connected to.
@@ -184,6 +191,7 @@ fn set_up(
     network: Network,
     store: &Directory,
     events: &Events,
+    reading: Reading,
 ) -> Result<(Arc<Tunnels>, Arc<Pipeline>), ProxyError> {
     let protocol = protocol::by_name(&network.protocol)
         .ok_or_else(|| ProxyError::Protocol(network.protocol.clone()))?;
@@ -238,7 +246,8 @@ fn set_up(
         leads: Leads::default(),
         belonging: Belonging::new(network.pins),
         lives: Lives::new(network.release_age),
-        inspector: Inspector::new(protocol, network.layout, network.refused),
+        inspector: Arc::new(Inspector::new(protocol, network.layout, network.refused)),
+        reading,
         vouching,
     };
     let pipeline = Arc::new(pipeline);

@@ -28,6 +28,7 @@ use super::leads::Leads;
 use super::lifecycle::Lives;
 use super::limits;
 use super::merge::Merge;
+use super::reading::Reading;
 use super::repositories::Repositories;
 use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
 use super::vouching::Vouching;
@@ -61,7 +62,8 @@ pub(super) struct Pipeline {
     pub(super) leads: Leads,
     pub(super) belonging: Belonging,
     pub(super) lives: Lives,
-    pub(super) inspector: Inspector,
+    pub(super) inspector: Arc<Inspector>,
+    pub(super) reading: Reading,
     pub(super) vouching: Vouching,
 }
 

@@ -2,9 +2,11 @@
 //!
 //! They parse hostile bytes, so they may neither execute, nor trace, nor start anything, nor open what
 //! their work does not need. The proxy keeps the network: IP sockets of its own, for repositories and
-//! names; the other has none. No notification: everything outside is an errno. One thread each.
+//! names; the other has none. No notification: everything outside is an errno. No thread can be made
+//! after it; the one that the proxy needs is made in between and has every restriction too.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -41,20 +43,34 @@ const CONDITIONAL: &[i64] = &[
 /// Restricts the calling process: files to `rules`, calls to the table's harmless ones, the
 /// conditional ones under their conditions, and IP sockets. Call before any thread exists.
 pub fn confine(rules: &[PathRule]) -> Result<(), Failure> {
-    restrict(rules, NEEDED)
+    restrict(rules, NEEDED, || Ok(()))
+}
+
+/// The same for a process that needs threads: `start` makes them between the restriction of files,
+/// which they inherit, and that of calls, which is put on all of them.
+pub fn confine_with<T>(
+    rules: &[PathRule],
+    start: impl FnOnce() -> io::Result<T>,
+) -> Result<T, Failure> {
+    restrict(rules, NEEDED, start)
 }
 
 /// The same without any socket.
 pub fn confine_offline(rules: &[PathRule]) -> Result<(), Failure> {
-    restrict(rules, &[libc::SYS_mmap])
+    restrict(rules, &[libc::SYS_mmap], || Ok(()))
 }
 
-fn restrict(rules: &[PathRule], needed: &[i64]) -> Result<(), Failure> {
+fn restrict<T>(
+    rules: &[PathRule],
+    needed: &[i64],
+    start: impl FnOnce() -> io::Result<T>,
+) -> Result<T, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new("confining the proxy", error);
     sys::process::hide().map_err(|e| failed(&e))?;
     nix::sys::prctl::set_no_new_privs().map_err(|e| failed(&e))?;
     let (abi, _) = filesystem::required(sys::probe::landlock())?;
     filesystem::restrict_files(abi, rules)?;
+    let started = start().map_err(|e| failed(&e))?;
     let mut allowed = BTreeMap::new();
     let mut refused = BTreeMap::new();
     for call in kernel::all() {
@@ -75,7 +91,8 @@ fn restrict(rules: &[PathRule], needed: &[i64]) -> Result<(), Failure> {
     refused.insert(libc::SYS_socket, vec![no_internet()?]);
     let errno = || SeccompAction::Errno(libc::EPERM.unsigned_abs());
     apply(refused, SeccompAction::Allow, errno())?;
-    apply(allowed, errno(), SeccompAction::Allow)
+    apply(allowed, errno(), SeccompAction::Allow)?;
+    Ok(started)
 }
 
 /// A socket that is neither IPv4 nor IPv6.
@@ -109,5 +126,5 @@ fn apply(
     let program: BpfProgram = filter
         .try_into()
         .map_err(|e: seccompiler::BackendError| failed(&e))?;
-    seccompiler::apply_filter(&program).map_err(|e| failed(&e))
+    seccompiler::apply_filter_all_threads(&program).map_err(|e| failed(&e))
 }

@@ -37,6 +37,7 @@ mod path;
 mod probes;
 mod recall;
 mod sealed;
+mod views;
 
 pub use connect::Gate;
 pub use known::KnownDigests;
@@ -45,6 +46,7 @@ pub use recall::{Recall, Recalled};
 use child::Child;
 use probes::Probes;
 use sealed::Sealed;
+use views::Views;
 
 /// Everything the workers share.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub struct Supervisor {
     memory: Reader,
     gate: Option<Gate>,
     files: FileGuard,
+    views: Views,
     readable: Vec<PathBuf>,
     listable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
@@ -144,7 +147,7 @@ pub struct Parts {
 
 impl Supervisor {
     /// Takes the listener; answers nothing until [`Supervisor::work`] runs.
-    pub fn new(listener: Listener, parts: Parts) -> Result<Self, globset::Error> {
+    pub fn new(listener: Listener, mut parts: Parts) -> Result<Self, globset::Error> {
         let having = |wanted: &[Access]| {
             parts
                 .rules
@@ -155,6 +158,11 @@ impl Supervisor {
         };
         let all = |places: &[OsString]| places.iter().map(|place| plain(place)).collect();
         let probes = Probes::new(&parts.files.probes)?;
+        let writable = having(&[Access::Write, Access::WriteFile]);
+        let views = std::mem::take(&mut parts.files.views);
+        let views = Views::new(views, |path| {
+            !writable.iter().any(|root| path.starts_with(root))
+        });
         Ok(Self {
             listener,
             manager: parts.manager,
@@ -172,7 +180,8 @@ impl Supervisor {
                 Access::Device,
             ]),
             listable: having(&[Access::List]),
-            writable: having(&[Access::Write, Access::WriteFile]),
+            writable,
+            views,
             devices: having(&[Access::Device]),
             runtime: all(&parts.files.runtime_roots),
             protected: all(&parts.files.protected),
@@ -191,28 +200,39 @@ impl Supervisor {
     /// Answers until the last task of the filter is gone. Several threads may run it.
     pub fn work(&self) {
         let turn = Turn(Cell::new(None));
+        let always = !Listener::receiving_ends();
+        let mut polls = always;
         loop {
             // One worker at a time waits, so that none is stuck in a receive after the last call.
-            if !turn.take(&self.turn) {
+            if !turn.take(&self.turn) || (polls && !self.awaits_call()) {
                 return;
             }
+            let received = self.listener.receive();
+            // An error means that this caller died before it was received, or that the last one did.
+            polls = always || received.is_err();
+            if let Ok(notification) = received {
+                self.answer(&notification, &turn);
+            }
+        }
+    }
+
+    /// Waits until there is a call to receive. `false` after the last task of the filter.
+    fn awaits_call(&self) -> bool {
+        loop {
             let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ready, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(_) => {
                     self.counts.failed.store(true, Ordering::Relaxed);
-                    return;
+                    return false;
                 }
             }
             let state = ready[0].revents().unwrap_or(PollFlags::empty());
             if state.contains(PollFlags::POLLIN) {
-                // An error means that the caller died before it was received.
-                let received = self.listener.receive();
-                if let Ok(notification) = received {
-                    self.answer(&notification, &turn);
-                }
-            } else if state.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
-                return;
+                return true;
+            }
+            if state.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+                return false;
             }
         }
     }

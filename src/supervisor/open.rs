@@ -12,7 +12,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -234,14 +234,8 @@ impl Supervisor {
         metadata: &Metadata,
     ) -> Answer {
         let (notification, flags) = (asked.notification, asked.flags);
-        let view = self.files.views.iter().find(|view| {
-            let same = |other: &std::fs::Metadata| {
-                other.dev() == metadata.dev() && other.ino() == metadata.ino()
-            };
-            Path::new(&view.path) == path || std::fs::metadata(&view.path).is_ok_and(|m| same(&m))
-        });
-        if let Some(view) = view {
-            return self.inject_bytes(notification, &view.content, flags);
+        if let Some(content) = self.views.of(path, metadata) {
+            return self.inject_bytes(notification, content, flags);
         }
         if !self.is_artifact(path, &file) {
             // The file that was looked at, whatever its name leads to by now.

@@ -65,11 +65,16 @@ impl Supervisor {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         let joined = base.join(path);
-        let climbs = joined.components().any(|part| part == Component::ParentDir);
+        let (lexical, climbs) = if is_normal(&joined) {
+            (joined, false)
+        } else {
+            let climbs = joined.components().any(|part| part == Component::ParentDir);
+            (normal(&joined), climbs)
+        };
         Ok(Named {
             thread,
             directory,
-            lexical: normal(&joined),
+            lexical,
             climbs,
             text,
         })
@@ -217,6 +222,16 @@ fn lies_below(path: &Path, root: &Path) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
+/// Whether [`normal`] would change nothing, which is so for nearly every path of a run.
+fn is_normal(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    let Some(rest) = bytes.strip_prefix(b"/") else {
+        return false;
+    };
+    let mut parts = rest.split(|&byte| byte == b'/');
+    parts.all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
 /// Resolves `.` and `..` by name.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::from("/");
@@ -250,6 +265,14 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(normal(Path::new(given)), Path::new(expected), "{given}");
+            assert!(!is_normal(Path::new(given)), "{given}");
+        }
+        for given in ["/a", "/a/b.c/..d/.e/f", "/a/b/c"] {
+            assert_eq!(normal(Path::new(given)), Path::new(given), "{given}");
+            assert!(is_normal(Path::new(given)), "{given}");
+        }
+        for given in ["a/b", "", "/a/", "/a/.", "/a/..", "/./a"] {
+            assert!(!is_normal(Path::new(given)), "{given}");
         }
     }
 

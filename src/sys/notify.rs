@@ -120,7 +120,14 @@ impl Listener {
         unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_SET_FLAGS, 1_u64) == 0 }
     }
 
-    /// Waits for the next call. `NotFound` and `Interrupted`: the caller was gone, ask again.
+    /// Whether [`Listener::receive`] ends with the last task of the filter (Linux 6.11; asked for is
+    /// the release after it). Elsewhere it waits for ever, and whoever waits polls first.
+    pub fn receiving_ends() -> bool {
+        super::probe::is_kernel_since(6, 12)
+    }
+
+    /// Waits for the next call. `NotFound`: the caller was gone, or the last task is; `Interrupted`:
+    /// ask again.
     pub fn receive(&self) -> io::Result<Notification> {
         // SAFETY: the structure is plain integers; the kernel demands it zeroed.
         let mut raw: seccomp_notif = unsafe { std::mem::zeroed() };

@@ -66,3 +66,41 @@ pub fn notification_sizes() -> io::Result<bool> {
         Err(io::Error::last_os_error())
     }
 }
+
+/// Whether the kernel is of this release or a later one; what cannot be read is not.
+pub fn is_kernel_since(major: u32, minor: u32) -> bool {
+    nix::sys::utsname::uname().is_ok_and(|name| {
+        name.release()
+            .to_str()
+            .is_some_and(|text| is_since(text, (major, minor)))
+    })
+}
+
+fn is_since(release: &str, least: (u32, u32)) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next()?.parse::<u32>().ok();
+    next().zip(next()).is_some_and(|found| found >= least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        for (release, since) in [
+            ("6.12.0", true),
+            ("6.12-rc1", true),
+            ("6.18.44-x", true),
+            ("7.0.1", true),
+            ("6.11.9", false),
+            ("6.9.0-12-generic", false),
+            ("5.15.0", false),
+            ("", false),
+            ("6", false),
+        ] {
+            assert_eq!(is_since(release, (6, 12)), since, "{release}");
+        }
+        assert!(is_kernel_since(5, 13));
+    }
+}

@@ -160,3 +160,51 @@ fn an_interrupted_run_is_sealed_and_has_the_usual_status() {
         assert_eq!(left, 0, "private directories are left behind");
     }
 }
+
+/// Seccomp filters of each thread of a process.
+fn filters(process: &str) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks
+        .map(|task| {
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Seccomp_filters:"));
+            line.unwrap().trim().parse().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn every_thread_of_a_helper_is_confined() {
+    let (registry, project) = hanging();
+    let mut running = project.v4run(&["npm", "ci"]).start();
+    assert!(registry.wait_for(".tgz", Duration::from_secs(20)));
+    let session = running.pid().to_string();
+    let around = filters("self")[0];
+    // Positive control: the session itself has none, so what is counted below is the helper's own.
+    assert!(filters(&session).iter().all(|&count| count == around));
+    let children = fs::read_dir(format!("/proc/{session}/task")).unwrap();
+    let children: String = children
+        .map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap())
+        .collect();
+    let mut threads = Vec::new();
+    for child in children.split_whitespace() {
+        let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap();
+        let role = line.split('\0').find(|word| word.starts_with("__"));
+        if let Some(role) = role {
+            let filters = filters(child);
+            assert!(
+                filters.iter().all(|&count| count == around + 2),
+                "{role}: {filters:?}, around {around}"
+            );
+            threads.push((role.to_owned(), filters.len()));
+        }
+    }
+    threads.sort();
+    // The proxy's second thread reads what is in artifacts.
+    let expected = [("__look".to_owned(), 1), ("__proxy".to_owned(), 2)];
+    assert_eq!(threads, expected);
+    running.signal(Signal::SIGTERM);
+    running.wait();
+}

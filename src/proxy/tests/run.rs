@@ -30,7 +30,7 @@ use crate::model::Released;
 use crate::model::Repository;
 use crate::model::Secret;
 use crate::model::Signing;
-use crate::proxy::{ProxyError, serve};
+use crate::proxy::{ProxyError, Reading, serve};
 use crate::sys::fd::send;
 
 pub(super) const TOKEN: &str = "token-of-the-run";
@@ -133,7 +133,9 @@ impl Run {
             SockFlag::SOCK_CLOEXEC,
         )
         .unwrap();
-        let proxy = thread::spawn(move || serve(theirs.into(), their_connections));
+        let proxy = thread::spawn(move || {
+            serve(theirs.into(), their_connections, Reading::start().unwrap())
+        });
         let mut line = serde_json::to_vec(network).unwrap();
         line.push(b'\n');
         control.write_all(&line).unwrap();
@@ -231,6 +233,6 @@ impl Run {
         .unwrap();
         control.write_all(network).unwrap();
         control.shutdown(std::net::Shutdown::Write).unwrap();
-        serve(theirs.into(), their_connections).unwrap_err()
+        serve(theirs.into(), their_connections, Reading::start().unwrap()).unwrap_err()
     }
 }
