@@ -280,3 +280,54 @@ fn an_environment_without_pip_says_so() {
     let run = python.v4run(&["list"]).run();
     run.exits(127).says("no pip in the environment");
 }
+
+/// What pip asks for in vain thousands of times is read once, and again when the file is another.
+#[test]
+fn names_of_installed_packages_are_read_once_for_each_file() {
+    const BOOTSTRAP: &str = include_str!("../../src/manager/pip/bootstrap.py");
+    const SCRIPT: &str = r#"
+import os, sys
+from importlib.metadata import PathDistribution
+from pathlib import Path
+bootstrap = {"__name__": "bootstrap"}
+exec(sys.argv[1], bootstrap)
+place = Path(sys.argv[2], "leaf-1.0.dist-info")
+place.mkdir()
+write = lambda name: (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\n")
+reads = []
+plain = PathDistribution.read_text
+PathDistribution.read_text = lambda self, name: reads.append(name) or plain(self, name)
+name = lambda: PathDistribution(place).name
+write("leaf")
+print(name(), name(), len(reads))
+bootstrap["remember_names"]()
+reads.clear()
+print(name(), name(), len(reads))
+write("fern")
+os.utime(place / "METADATA", (1, 1))
+print(name(), name(), len(reads))
+(place / "METADATA").unlink()
+try:
+    print(name())
+except Exception as error:
+    print(type(error).__name__)
+"#;
+    let registry = Registry::start();
+    let python = Python::new(&registry);
+    let place = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(python.program("python"))
+        .args(["-I", "-c", SCRIPT, BOOTSTRAP])
+        .arg(place.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    let error = String::from_utf8_lossy(&output.stderr);
+    // The positive control counts two reads where there are two questions.
+    assert_eq!(
+        lines[..3],
+        ["leaf leaf 2", "leaf leaf 1", "fern fern 2"],
+        "{said}{error}"
+    );
+    assert_eq!(lines.len(), 4, "{said}{error}");
+}

@@ -16,6 +16,7 @@ installed file (`# coding: NAME`) would choose a module to run while pip compile
 
 import errno
 import json
+import os
 import sys
 
 # What pip runs for the text of its User-Agent header and does without when it cannot.
@@ -24,7 +25,6 @@ PROBES = (["lsb_release", "-a"], ["uname", "-rs"], ["rustc", "--version"])
 
 def confine_imports(pip):
     """Puts a finder in the place of the one that searches sys.path."""
-    import os
     from importlib.machinery import PathFinder
 
     library = list(sys.path)
@@ -93,12 +93,42 @@ def forgo_probes():
     subprocess.Popen.__init__ = refuse
 
 
+def remember_names():
+    """Reads the name of an installed package once as long as its METADATA is the same file.
+
+    For each package that it has installed, pip goes through all that are there until one has that
+    name, and parses a whole METADATA for each of them: with 100 packages 5000 times.
+    """
+    if sys.version_info < (3, 11):
+        return  # pip asks another module there.
+    from importlib.metadata import PathDistribution
+
+    read = PathDistribution.name.fget
+    names = {}
+
+    def name(self):
+        try:
+            file = os.path.join(self._path, "METADATA")
+            found = os.stat(file)
+        except (AttributeError, OSError, TypeError):
+            return read(self)  # Another kind of description, or one inside an archive.
+        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known, text = names.get(file, (None, None))
+        if known != state:
+            text = read(self)
+            names[file] = (state, text)
+        return text
+
+    PathDistribution.name = property(name)
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         plan = json.load(file)
     confine_imports([plan["pip"]])
     enter(plan)
     forgo_probes()
+    remember_names()
     from pip._internal.cli.main import main as pip
 
     status = pip()
