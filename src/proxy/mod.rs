@@ -29,6 +29,7 @@ mod merge;
 mod pipeline;
 mod probe;
 mod repositories;
+mod sides;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ use self::lifecycle::Lives;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
+use self::sides::Kinds;
 use self::tunnel::Tunnels;
 use self::upstream::{Connector, Forward, ForwardError, Upstream};
 use self::vouching::{SigningError, Vouching};
@@ -233,6 +235,7 @@ fn set_up(
         audit: network.audit,
         closed: network.closed,
         given_out: GivenOut::default(),
+        kinds: Kinds::default(),
         under_way: Merge::default(),
         ahead,
         leads: Leads::default(),
