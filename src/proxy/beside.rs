@@ -124,7 +124,7 @@ impl Pipeline {
         }
     }
 
-    fn states_beside(&self, url: &Url) -> bool {
+    pub(super) fn states_beside(&self, url: &Url) -> bool {
         !self.protocol.side_files(url).is_empty()
     }
 
