@@ -85,7 +85,7 @@ fn a_pin_and_an_approval_say_what_an_artifact_is() {
     maven.policy(&entry(b"other bytes"));
     let run = maven.v4run(&["dependency:resolve"]).run();
     run.refuses(120, "integrity-mismatch", "4.13");
-    run.says("v4run.toml:1");
+    run.says("v4run.toml:2");
     assert!(!maven.kept("it.part:leaf:2.0", "jar").exists());
     maven.policy(&entry(&Jar::plain("it.leaf").build()));
     let run = maven.v4run(&["dependency:resolve"]).run();

@@ -33,8 +33,13 @@ fn plant(registry: &Registry) {
         publish(registry, &member(number), &body, &Jar::plain(&module));
         managed.push_str(&dependency(&member(number), ""));
     }
-    publish(registry, "it.many:code:1.0", "", &Jar::library());
-    managed.push_str(&dependency("it.many:code:1.0", ""));
+    for (name, jar) in [
+        ("it.many:code:1.0", Jar::library()),
+        ("it.many:tested:1.0", Jar::plain("it.many.tested")),
+    ] {
+        publish(registry, name, "", &jar);
+        managed.push_str(&dependency(name, ""));
+    }
     let body = format!(
         "<packaging>pom</packaging><dependencyManagement><dependencies>{managed}</dependencies>\
          </dependencyManagement>"
@@ -80,7 +85,7 @@ fn project(registry: &Registry) -> Maven {
             format!(
                 "{}{}{junit}",
                 dependency("it.test:mid:1.0", ""),
-                plain("part5", "<scope>test</scope>")
+                plain("tested", "<scope>test</scope>")
             ),
         ),
     ] {

@@ -122,7 +122,7 @@ fn an_approved_plugin_runs_in_a_build_and_one_that_runs_programs_does_not() {
     // Bound to a phase, and named on the command line.
     let goals = ["validate", "it.trusted:mark-maven-plugin:1.0:run"];
     let run = maven.v4run(&goals).run();
-    run.succeeds();
+    run.refuses(120, "file-access-refused", "4.18");
     assert_eq!(run.stdout.matches("ran goal").count(), 2, "{}", run.told());
     assert_eq!(maven.ran(), [""; 0], "it may run, and cannot write");
     // What runs programs by design does not, whoever approves it.
