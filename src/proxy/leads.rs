@@ -172,6 +172,11 @@ impl Pipeline {
 
     /// That content was come upon there; what it leads to is followed.
     pub(super) fn follow(self: &Arc<Self>, url: &Url, content: &Content, asker: Asker) {
+        self.note(url, content, asker);
+        self.go_on();
+    }
+
+    fn note(&self, url: &Url, content: &Content, asker: Asker) {
         let Some(repository) = self.repositories.of(url) else {
             return;
         };
@@ -192,24 +197,21 @@ impl Pipeline {
         };
         let described = described.filter(within);
         let is_named = described.as_ref().is_some_and(|url| self.is_named(url));
-        {
-            let mut plans = lock(&self.leads.plans);
-            for lead in leads.into_iter().filter(within) {
-                if plans.meet(&lead) {
-                    plans.descriptions.push_back(lead);
-                }
-            }
-            if let Some(described) = described
-                && plans.meet(&described)
-            {
-                plans.foreseen.insert(described.as_str().to_owned());
-                match is_named {
-                    true => plans.named.push_back(described),
-                    false => plans.described.push_back(described),
-                }
+        let mut plans = lock(&self.leads.plans);
+        for lead in leads.into_iter().filter(within) {
+            if plans.meet(&lead) {
+                plans.descriptions.push_back(lead);
             }
         }
-        self.go_on();
+        if let Some(described) = described
+            && plans.meet(&described)
+        {
+            plans.foreseen.insert(described.as_str().to_owned());
+            match is_named {
+                true => plans.named.push_back(described),
+                false => plans.described.push_back(described),
+            }
+        }
     }
 
     /// Begins with as much as there is room for.

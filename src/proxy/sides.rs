@@ -155,11 +155,10 @@ impl Pipeline {
             .fetch(url, headers.clone(), limits::SIDE_FILE, false, Vec::new)
             .await?;
         match fetched {
-            Fetched::Failed { status, .. }
-                if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) =>
-            {
-                Ok(Side::Absent)
-            }
+            Fetched::Failed {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                ..
+            } => Ok(Side::Absent),
             // Some repositories forbid what they do not have.
             Fetched::Failed { status, .. }
                 if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
