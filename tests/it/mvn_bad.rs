@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use crate::maven::jar::Jar;
 use crate::maven::{Maven, approval, dependency, path, pom, publish};
-use crate::registry::Registry;
+use crate::registry::{On, Registry, What};
 
 fn leaf(registry: &Registry) -> String {
     publish(registry, "it.part:leaf:2.0", "", &Jar::plain("it.leaf"));
@@ -145,6 +148,24 @@ fn two_runs_share_a_local_repository() {
     one.wait().succeeds();
     other.wait().succeeds();
     maven.v4run(&["dependency:resolve"]).run().succeeds();
+}
+
+#[test]
+fn a_run_that_is_killed_in_a_download_leaves_nothing_half() {
+    let registry = Registry::start();
+    let maven = Maven::new(&registry, &leaf(&registry));
+    let slow = What::Slow(1000, Duration::from_millis(100));
+    registry.fault(On::Path("leaf-2.0.jar"), slow);
+    let run = maven.v4run(&["dependency:resolve"]);
+    let mut running = run.grace(Duration::from_secs(10)).start();
+    assert!(registry.wait_for("leaf-2.0.jar", Duration::from_secs(60)));
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    assert!(!maven.kept("it.part:leaf:2.0", "jar").exists());
+    registry.heal();
+    maven.v4run(&["dependency:resolve"]).run().succeeds();
+    let kept = fs::read(maven.kept("it.part:leaf:2.0", "jar")).unwrap();
+    assert_eq!(kept, Jar::plain("it.leaf").build());
 }
 
 #[test]

@@ -12,9 +12,8 @@ fn leaf(registry: &Registry) -> String {
     format!("<dependencies>{needed}</dependencies>")
 }
 
-#[test]
-fn a_repository_that_only_a_pom_names_is_refused() {
-    let registry = Registry::start();
+/// Another repository, and elements of a POM that names it and wants something that only it has.
+fn elsewhere(registry: &Registry) -> (Registry, String) {
     let other = Registry::issued_by(registry.authority().clone(), Setup::default());
     publish(&other, "it.other:birch:1.0", "", &Jar::plain("it.birch"));
     let body = format!(
@@ -23,6 +22,13 @@ fn a_repository_that_only_a_pom_names_is_refused() {
         other.maven(),
         dependency("it.other:birch:1.0", "")
     );
+    (other, body)
+}
+
+#[test]
+fn a_repository_that_only_a_pom_names_is_refused() {
+    let registry = Registry::start();
+    let (other, body) = elsewhere(&registry);
     let maven = Maven::new(&registry, &body);
     // The mirror stands for the repository that Maven knows itself, and for no other.
     let mirror = |of: &str| {
@@ -46,14 +52,7 @@ fn a_repository_that_only_a_pom_names_is_refused() {
 #[test]
 fn a_repository_that_a_dependency_names_is_refused() {
     let registry = Registry::start();
-    let other = Registry::issued_by(registry.authority().clone(), Setup::default());
-    publish(&other, "it.other:birch:1.0", "", &Jar::plain("it.birch"));
-    let body = format!(
-        "<repositories><repository><id>other</id><url>{}</url></repository></repositories>\
-         <dependencies>{}</dependencies>",
-        other.maven(),
-        dependency("it.other:birch:1.0", "")
-    );
+    let (other, body) = elsewhere(&registry);
     publish(&registry, "it.part:oak:1.0", &body, &Jar::plain("it.oak"));
     let needed = dependency("it.part:oak:1.0", "");
     let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
