@@ -278,6 +278,12 @@ pub trait Protocol: std::fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// The artifact that this one describes, if it is a description: a manager that wants more of the
+    /// version than its description will probably ask for it.
+    fn described(&self, _url: &Url, _body: &[u8]) -> Option<Url> {
+        None
+    }
+
     /// The digest that such a file states; `None` when it cannot be read.
     fn side_digest(&self, _algorithm: Algorithm, _body: &[u8]) -> Option<Digest> {
         None

@@ -65,6 +65,10 @@ impl Pipeline {
                     headers,
                     body,
                 } => {
+                    // Of several repositories one is asked after the other.
+                    if self.states_beside(url) {
+                        return Ok(self.failed(url, status, &headers, body));
+                    }
                     let message = format!("the repository answered {status}");
                     self.events.found(&Finding::new(
                         Code::UpstreamFailed,

@@ -20,8 +20,8 @@ use url::Url;
 use super::answer::Answer;
 use super::artifact::Artifact;
 use super::expect::{Named, Promise};
-use super::limits;
 use super::pipeline::Pipeline;
+use super::sides::{Stated, Which};
 use super::upstream::{Ask, Fetched};
 use crate::model::Algorithm;
 use crate::model::Anchor;
@@ -43,9 +43,6 @@ use crate::verify::hash::sha1_of;
 
 /// Lets a manager that knows it check a body without another request.
 const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha1");
-
-/// What side files state: the digest and the address of the file that states it.
-type Stated = Vec<(Digest, Url)>;
 
 /// An artifact that was fetched and that its side files agree on.
 #[derive(Debug)]
@@ -127,7 +124,7 @@ impl Pipeline {
         }
     }
 
-    fn states_beside(&self, url: &Url) -> bool {
+    pub(super) fn states_beside(&self, url: &Url) -> bool {
         !self.protocol.side_files(url).is_empty()
     }
 
@@ -194,15 +191,17 @@ impl Pipeline {
         let start = || Artifact(Hashing::new(Spool::new(self.blobs.directory()), []).complete());
         let (fetched, stated) = tokio::join!(
             self.fetch(url, headers.clone(), limit, false, start),
-            self.stated(&sides, &headers)
+            self.stated(&sides, Which::Had(url), &headers)
         );
         let (from, headers, hashed) = match fetched?.complete() {
             ControlFlow::Continue((url, headers, body)) => (url, headers, body.0.finish()),
             ControlFlow::Break(failed) => return Ok(failed),
         };
-        let stated = stated?;
+        let told = stated?;
         let subject = format!("{}@{}", named.name, named.version);
-        let verified = compare(hashed, &stated, subject, url)?;
+        let verified = compare(hashed, &told.stated, subject, url)?;
+        self.learn(url, &told);
+        let stated = told.stated;
         let promised = Integrity::of(verified.digests().sha256.clone());
         let kept = self.blobs.keep(verified, std::slice::from_ref(&promised));
         let (content, digests) = kept.map_err(|error| super::artifact::store(&error))?;
@@ -228,7 +227,8 @@ impl Pipeline {
         headers: HeaderMap,
     ) -> Result<Answer, Finding> {
         // Not every repository answers `HEAD`; one that states a digest has the file.
-        if !self.stated(sides, &headers).await?.is_empty() {
+        let told = self.stated(sides, Which::All, &headers).await?;
+        if !told.stated.is_empty() {
             return Err(missing);
         }
         let ask = Ask {
@@ -325,7 +325,7 @@ impl Pipeline {
         loop {
             let (fetched, stated) = tokio::join!(
                 self.document(asked, headers.clone(), limit),
-                self.stated(&sides, &headers)
+                self.stated(&sides, Which::All, &headers)
             );
             let fetched = fetched?;
             let Fetched::Complete { url, body, .. } = &fetched else {
@@ -334,7 +334,7 @@ impl Pipeline {
             let hashed = hashed(body).map_err(|error| {
                 Finding::new(Code::Internal, redact_url(asked), error.to_string())
             })?;
-            match compare(hashed, &stated?, redact_url(asked), url) {
+            match compare(hashed, &stated?.stated, redact_url(asked), url) {
                 Ok(verified) => {
                     self.vouch(asked, verified.digests())?;
                     self.given_out.note(asked, verified.digests(), true);
@@ -344,60 +344,6 @@ impl Pipeline {
                 // It may have been replaced between the two answers.
                 Err(finding) if again && finding.code == Code::IntegrityMismatch => again = false,
                 Err(finding) => return Err(finding),
-            }
-        }
-    }
-
-    /// What the side files state, all asked at once: a wait for each would double the time.
-    async fn stated(
-        &self,
-        sides: &[(Algorithm, Url)],
-        headers: &HeaderMap,
-    ) -> Result<Stated, Finding> {
-        let Some(((algorithm, url), rest)) = sides.split_first() else {
-            return Ok(Vec::new());
-        };
-        let (first, rest) = tokio::join!(
-            self.side(*algorithm, url, headers),
-            Box::pin(self.stated(rest, headers))
-        );
-        let mut stated: Stated = first?.into_iter().collect();
-        stated.extend(rest?);
-        Ok(stated)
-    }
-
-    async fn side(
-        &self,
-        algorithm: Algorithm,
-        url: &Url,
-        headers: &HeaderMap,
-    ) -> Result<Option<(Digest, Url)>, Finding> {
-        let fetched = self
-            .fetch(url, headers.clone(), limits::SIDE_FILE, false, Vec::new)
-            .await?;
-        match fetched {
-            // Some repositories forbid what they do not have.
-            Fetched::Failed { status, .. }
-                if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
-            {
-                Ok(None)
-            }
-            Fetched::Failed { status, .. } => {
-                let message = format!("whether there is a digest cannot be told: {status}");
-                Err(Finding::new(Code::UpstreamFailed, redact_url(url), message))
-            }
-            Fetched::Complete { body, .. } => {
-                match self.protocol.side_digest(algorithm, &body.concat()) {
-                    Some(digest) => Ok(Some((digest, url.clone()))),
-                    None => {
-                        let name = algorithm.name();
-                        let message = format!("the repository serves it, but it states no {name}");
-                        Err(
-                            Finding::new(Code::IntegrityMissing, redact_url(url), message)
-                                .with_hint("ask the repository's operator to correct that file"),
-                        )
-                    }
-                }
             }
         }
     }

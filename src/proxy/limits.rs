@@ -63,6 +63,16 @@ pub(super) const AHEAD_TOGETHER: usize = 4;
 pub(super) const LEADS: usize = 512;
 /// Descriptions that are followed at the same time.
 pub(super) const LEADS_TOGETHER: usize = 8;
+/// Largest description that is followed.
+pub(super) const DESCRIPTION: usize = 256 * 1024;
+/// What descriptions describe, fetched ahead and not asked for yet.
+pub(super) const DESCRIBED: usize = 64;
+/// The same that are fetched at the same time; managers use about five.
+pub(super) const DESCRIBED_TOGETHER: usize = 6;
+/// How many of them are fetched ahead for each that the manager asks for, when no lock names them.
+pub(super) const DESCRIBED_EACH: usize = 4;
+/// Artifacts without a kind of side file after which a repository is not asked for that kind.
+pub(super) const KIND_ABSENT: u32 = 3;
 /// Time to hand over what is still to be said when the run ends.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 /// Size and age that the store is trimmed to.

@@ -31,6 +31,7 @@ mod pipeline;
 mod probe;
 mod reading;
 mod repositories;
+mod sides;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ use self::lifecycle::Lives;
 use self::merge::Merge;
 use self::pipeline::Pipeline;
 use self::repositories::Repositories;
+use self::sides::Kinds;
 use self::tunnel::Tunnels;
 use self::upstream::{Connector, Forward, ForwardError, Upstream};
 use self::vouching::{SigningError, Vouching};
@@ -241,6 +243,7 @@ fn set_up(
         audit: network.audit,
         closed: network.closed,
         given_out: GivenOut::default(),
+        kinds: Kinds::default(),
         under_way: Merge::default(),
         ahead,
         leads: Leads::default(),

@@ -24,12 +24,13 @@ use super::events::Events;
 use super::expect::{Expectations, Named};
 use super::gzip::{self, GzipError};
 use super::index::Belonging;
-use super::leads::Leads;
+use super::leads::{Asker, Leads};
 use super::lifecycle::Lives;
 use super::limits;
 use super::merge::Merge;
 use super::reading::Reading;
 use super::repositories::Repositories;
+use super::sides::Kinds;
 use super::upstream::{Ask, Collect, Fetched, Upstream, headers, is_gzip};
 use super::vouching::Vouching;
 use crate::model::Algorithm;
@@ -57,6 +58,7 @@ pub(super) struct Pipeline {
     /// Whether nothing but what the plan names may be released.
     pub(super) closed: bool,
     pub(super) given_out: GivenOut,
+    pub(super) kinds: Kinds,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
     pub(super) ahead: Ahead,
     pub(super) leads: Leads,
@@ -156,10 +158,10 @@ impl Pipeline {
             }
             Task::Metadata => self.metadata(url, headers).await,
             Task::Artifact(named) => {
-                self.leads.ask(url);
+                self.ask(url);
                 let answer = self.artifact(named.as_ref(), url, headers).await?;
                 if let Some(content) = answer.given() {
-                    self.follow(url, content);
+                    self.follow(url, content, Asker::Manager);
                 }
                 Ok(answer)
             }

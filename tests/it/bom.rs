@@ -33,7 +33,7 @@ fn python() -> PathBuf {
     )
 }
 
-fn assert_valid(run: &Run) {
+pub(crate) fn assert_valid(run: &Run) {
     let folder = &run.record().folder;
     let checked = Command::new(v4run())
         .arg("verify")

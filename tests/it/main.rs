@@ -34,6 +34,7 @@ mod mvn_code;
 mod mvn_config;
 mod mvn_kept;
 mod mvn_lock;
+mod mvn_many;
 mod mvn_resolve;
 mod mvn_trust;
 mod network;

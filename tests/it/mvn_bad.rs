@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use crate::maven::jar::Jar;
 use crate::maven::{Maven, approval, dependency, path, pom, publish};
-use crate::registry::Registry;
+use crate::registry::{On, Registry, What};
 
 fn leaf(registry: &Registry) -> String {
     publish(registry, "it.part:leaf:2.0", "", &Jar::plain("it.leaf"));
@@ -148,19 +151,57 @@ fn two_runs_share_a_local_repository() {
 }
 
 #[test]
+fn a_run_that_is_killed_in_a_download_leaves_nothing_half() {
+    let registry = Registry::start();
+    let maven = Maven::new(&registry, &leaf(&registry));
+    let slow = What::Slow(1000, Duration::from_millis(100));
+    registry.fault(On::Path("leaf-2.0.jar"), slow);
+    let run = maven.v4run(&["dependency:resolve"]);
+    let mut running = run.grace(Duration::from_secs(10)).start();
+    assert!(registry.wait_for("leaf-2.0.jar", Duration::from_secs(60)));
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    assert!(!maven.kept("it.part:leaf:2.0", "jar").exists());
+    registry.heal();
+    maven.v4run(&["dependency:resolve"]).run().succeeds();
+    let kept = fs::read(maven.kept("it.part:leaf:2.0", "jar")).unwrap();
+    assert_eq!(kept, Jar::plain("it.leaf").build());
+}
+
+#[test]
 fn a_local_repository_that_cannot_be_written_is_told() {
     let registry = Registry::start();
     let maven = Maven::new(&registry, &leaf(&registry));
+    publish(&registry, "other.part:new:1.0", "", &Jar::plain("it.new"));
+    // Even root makes no directory below a file.
+    fs::create_dir_all(maven.local()).unwrap();
+    let place = maven.local().join("it");
+    fs::write(&place, "no directory").unwrap();
+    let run = maven.v4run(&["dependency:resolve"]).run();
+    run.exits(1);
+    assert!(run.stdout.contains("it.part:leaf"), "{}", run.told());
+    assert_eq!(fs::read(&place).unwrap(), b"no directory");
+    fs::remove_file(&place).unwrap();
     maven.v4run(&["dependency:resolve"]).run().succeeds();
+    // The whole of it.
+    let aside = maven.local().with_extension("aside");
+    fs::rename(maven.local(), &aside).unwrap();
+    fs::write(maven.local(), "no directory").unwrap();
+    let run = maven.v4run(&["dependency:resolve"]).run();
+    run.exits(1);
+    let reason = "Could not create local repository";
+    assert!(run.stdout.contains(reason), "{}", run.told());
+    assert_eq!(fs::read(maven.local()).unwrap(), b"no directory");
+    fs::remove_file(maven.local()).unwrap();
+    fs::rename(&aside, maven.local()).unwrap();
     if nix::unistd::geteuid().is_root() {
-        // Root writes all the same.
+        // Root writes where the mode says that nobody may.
         return;
     }
     let lock = |mode| {
         let mode = fs::Permissions::from_mode(mode);
         fs::set_permissions(maven.local(), mode).unwrap();
     };
-    publish(&registry, "other.part:new:1.0", "", &Jar::plain("it.new"));
     let needed = dependency("other.part:new:1.0", "");
     maven.pom(&format!("<dependencies>{needed}</dependencies>"));
     lock(0o555);
@@ -176,7 +217,10 @@ fn a_fetched_parent_cannot_add_code() {
     // An extension and a repository in the parent POM of a dependency have no effect on the project.
     publish(&registry, "evil:ext:1.0", "", &Jar::extension());
     let body = "<packaging>pom</packaging><build><extensions><extension><groupId>evil</groupId>\
-                <artifactId>ext</artifactId><version>1.0</version></extension></extensions></build>";
+                <artifactId>ext</artifactId><version>1.0</version></extension></extensions><plugins>\
+                <plugin><groupId>evil</groupId><artifactId>ext</artifactId><version>1.0</version>\
+                <extensions>true</extensions><executions><execution><phase>validate</phase><goals>\
+                <goal>run</goal></goals></execution></executions></plugin></plugins></build>";
     registry.put(
         &path("it.part:base:1.0", "pom"),
         pom("it.part:base:1.0", body),

@@ -12,11 +12,11 @@ use crate::project::tree;
 use crate::registry::Registry;
 use crate::run::Run;
 
-const LEVEL: &str = "<properties><maven.compiler.source>8</maven.compiler.source>\
+pub(crate) const LEVEL: &str = "<properties><maven.compiler.source>8</maven.compiler.source>\
                      <maven.compiler.target>8</maven.compiler.target>\
                      <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding></properties>";
 
-const PARENT: &str = "<parent><groupId>it.test</groupId><artifactId>project</artifactId>\
+pub(crate) const PARENT: &str = "<parent><groupId>it.test</groupId><artifactId>project</artifactId>\
                       <version>1.0</version></parent>";
 
 /// A parent, a module that uses a component, and one that uses the first and has a test.
@@ -88,7 +88,7 @@ fn modules(registry: &Registry) -> Maven {
 }
 
 /// The components of a record, with scope.
-fn components(run: &Run) -> BTreeSet<String> {
+pub(crate) fn components(run: &Run) -> BTreeSet<String> {
     let components = run.record().bom["components"].as_array().unwrap();
     let told = components.iter().map(|component| {
         let properties = component["properties"].as_array().unwrap();
@@ -101,8 +101,23 @@ fn components(run: &Run) -> BTreeSet<String> {
     told.collect()
 }
 
+/// The artifacts of a listing, in the form of [`components`].
+pub(crate) fn told_as_listed(text: &str) -> BTreeSet<String> {
+    let mut listed = BTreeSet::new();
+    for line in text.lines() {
+        let line = line.strip_prefix("[INFO]").unwrap_or(line);
+        let name = line.strip_prefix("    ").unwrap_or(line).trim_start();
+        let name = name.split_whitespace().next().unwrap_or_default();
+        let parts: Vec<&str> = name.split(':').collect();
+        if let [group, artifact, kind, version, scope] = parts.as_slice() {
+            listed.insert(format!("{group}/{artifact}@{version}?type={kind} {scope}"));
+        }
+    }
+    listed
+}
+
 /// Digests of the compiled classes and names of the packed files.
-fn built(maven: &Maven) -> BTreeMap<String, String> {
+pub(crate) fn built(maven: &Maven) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (path, node) in tree::read(maven.project.directory()) {
         if path.ends_with(".class") {
@@ -155,13 +170,7 @@ fn a_build_of_three_modules_makes_what_bare_maven_makes() {
     let mut listed = BTreeSet::new();
     for module in ["core", "app"] {
         let text = fs::read_to_string(maven.project.path(&format!("{module}/list.txt"))).unwrap();
-        for line in text.lines().filter_map(|line| line.strip_prefix("   ")) {
-            let name = line.split_whitespace().next().unwrap_or_default();
-            let parts: Vec<&str> = name.split(':').collect();
-            if let [group, artifact, kind, version, scope] = parts.as_slice() {
-                listed.insert(format!("{group}/{artifact}@{version}?type={kind} {scope}"));
-            }
-        }
+        listed.append(&mut told_as_listed(&text));
     }
     assert_eq!(listed.len(), 6, "{listed:?}");
     assert_eq!(components(&list), listed);

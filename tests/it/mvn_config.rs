@@ -1,7 +1,9 @@
 //! Settings and repositories: the user's are kept, the project's allow nothing, nothing goes past TLS.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, dependency, publish, text};
+use crate::maven::{Maven, dependency, path, publish, text};
 use crate::registry::{Registry, Setup};
 
 fn leaf(registry: &Registry) -> String {
@@ -10,9 +12,8 @@ fn leaf(registry: &Registry) -> String {
     format!("<dependencies>{needed}</dependencies>")
 }
 
-#[test]
-fn a_repository_that_only_a_pom_names_is_refused() {
-    let registry = Registry::start();
+/// Another repository, and elements of a POM that names it and wants something that only it has.
+fn elsewhere(registry: &Registry) -> (Registry, String) {
     let other = Registry::issued_by(registry.authority().clone(), Setup::default());
     publish(&other, "it.other:birch:1.0", "", &Jar::plain("it.birch"));
     let body = format!(
@@ -21,6 +22,13 @@ fn a_repository_that_only_a_pom_names_is_refused() {
         other.maven(),
         dependency("it.other:birch:1.0", "")
     );
+    (other, body)
+}
+
+#[test]
+fn a_repository_that_only_a_pom_names_is_refused() {
+    let registry = Registry::start();
+    let (other, body) = elsewhere(&registry);
     let maven = Maven::new(&registry, &body);
     // The mirror stands for the repository that Maven knows itself, and for no other.
     let mirror = |of: &str| {
@@ -42,6 +50,66 @@ fn a_repository_that_only_a_pom_names_is_refused() {
 }
 
 #[test]
+fn a_repository_that_a_dependency_names_is_refused() {
+    let registry = Registry::start();
+    let (other, body) = elsewhere(&registry);
+    publish(&registry, "it.part:oak:1.0", &body, &Jar::plain("it.oak"));
+    let needed = dependency("it.part:oak:1.0", "");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    maven.settings(&format!(
+        "<mirrors><mirror><id>test</id><mirrorOf>central</mirrorOf><url>{}</url></mirror></mirrors>",
+        registry.maven()
+    ));
+    let run = maven.v4run(&["dependency:resolve"]).run();
+    run.refuses(120, "repository-refused", "4.1");
+    assert!(other.seen().is_empty());
+    maven.clear();
+    // Positive control.
+    maven.bare(&["dependency:resolve"]).run().succeeds();
+    assert!(maven.kept("it.other:birch:1.0", "jar").is_file());
+}
+
+#[test]
+fn a_pin_and_an_approval_say_what_an_artifact_is() {
+    let registry = Registry::start();
+    let maven = Maven::new(&registry, &leaf(&registry));
+    let entry = |bytes: &[u8]| {
+        format!(
+            "[[artifacts]]\nfile = \"leaf-2.0.jar\"\nurl = \"{}{}\"\nsha256 = \"{}\"\n",
+            registry.maven(),
+            path("it.part:leaf:2.0", "jar"),
+            hex::encode(Sha256::digest(bytes))
+        )
+    };
+    maven.policy(&entry(b"other bytes"));
+    let run = maven.v4run(&["dependency:resolve"]).run();
+    run.refuses(120, "integrity-mismatch", "4.13");
+    run.says("v4run.toml:2");
+    assert!(!maven.kept("it.part:leaf:2.0", "jar").exists());
+    maven.policy(&entry(&Jar::plain("it.leaf").build()));
+    let run = maven.v4run(&["dependency:resolve"]).run();
+    run.succeeds();
+    // The tests' own plugin is approved by digest, so nothing beside it is asked for either.
+    let record = run.record();
+    let anchors: Vec<_> = record
+        .events("released")
+        .into_iter()
+        .filter(|event| event["anchor"] == "policy")
+        .map(|event| event["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        anchors,
+        ["it.part:leaf"],
+        "the plugin was kept by the first run"
+    );
+    let asked = registry.maven_seen();
+    for file in ["leaf-2.0.jar", "maven-dependency-plugin-0.test.jar"] {
+        let of: Vec<_> = asked.iter().filter(|path| path.contains(file)).collect();
+        assert!(of.iter().all(|path| path.ends_with(".jar")), "{of:?}");
+    }
+}
+
+#[test]
 fn nothing_is_fetched_without_tls() {
     let registry = Registry::with(Setup {
         plain: true,
@@ -57,11 +125,11 @@ fn nothing_is_fetched_without_tls() {
 #[test]
 fn credentials_go_to_the_proxy_only() {
     let registry = Registry::with(Setup {
-        login: Some(("builder", "open sesame")),
+        login: Some(("builder", "pass word")),
         ..Setup::default()
     });
     let mut maven = Maven::new(&registry, &leaf(&registry));
-    maven.project.secret("open sesame");
+    maven.project.secret("pass word");
     let mirror = format!(
         "<mirrors><mirror><id>test</id><mirrorOf>*</mirrorOf><url>{}</url></mirror></mirrors>",
         registry.maven()
@@ -75,7 +143,7 @@ fn credentials_go_to_the_proxy_only() {
     maven.settings(&format!("{mirror}{}", server("${env.MAVEN_PASSWORD}")));
     let run = maven
         .v4run(&["dependency:resolve"])
-        .env("MAVEN_PASSWORD", "open sesame")
+        .env("MAVEN_PASSWORD", "pass word")
         .run();
     run.succeeds();
     // An encrypted one without the master password ends the run.
@@ -85,6 +153,15 @@ fn credentials_go_to_the_proxy_only() {
     ));
     let run = maven.v4run(&["dependency:resolve"]).run();
     run.exits(125).says("settings.xml:1");
+    // With it, as Maven wrote both.
+    let security = maven.project.home().join(".m2/settings-security.xml");
+    let master = "{J+xSv8+an8AH9LLoc5aIDSZJmvo6sCjs5LhwotA3L4o=}";
+    let text = format!("<settingsSecurity><master>{master}</master></settingsSecurity>");
+    std::fs::write(security, text).unwrap();
+    maven.clear();
+    maven.v4run(&["dependency:resolve"]).run().succeeds();
+    maven.clear();
+    maven.bare(&["dependency:resolve"]).run().succeeds();
 }
 
 #[test]

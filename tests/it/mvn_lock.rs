@@ -9,7 +9,7 @@ use crate::registry::Registry;
 use crate::run::{Invocation, Run, v4run};
 
 /// `v4run lock` on the record of a run.
-fn lock(maven: &Maven, of: &Run) -> String {
+pub(crate) fn lock(maven: &Maven, of: &Run) -> String {
     let folder: OsString = of.record().folder.clone().into();
     let argv: Vec<OsString> = vec![v4run().into(), "lock".into(), folder];
     let directory = maven.project.directory();
@@ -18,7 +18,7 @@ fn lock(maven: &Maven, of: &Run) -> String {
     run.stdout.clone()
 }
 
-fn write(maven: &Maven, text: &str) {
+pub(crate) fn write(maven: &Maven, text: &str) {
     let folder = maven.project.path(".mvn/checksums");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("checksums.sha256"), text).unwrap();

@@ -97,6 +97,46 @@ fn what_a_build_would_load_is_told_and_none_of_it_runs() {
 }
 
 #[test]
+fn an_approved_plugin_runs_in_a_build_and_one_that_runs_programs_does_not() {
+    let registry = Registry::start();
+    let packaging = "<packaging>maven-plugin</packaging>";
+    let plugins = [
+        "it.trusted:mark-maven-plugin:1.0",
+        "it.trusted:exec-maven-plugin:1.0",
+    ];
+    let mut policy = String::new();
+    for name in plugins {
+        let jar = Jar::plugin(name, "mark", "run");
+        publish(&registry, name, packaging, &jar);
+        policy.push_str(&approval(name, &jar.build()));
+    }
+    let bound = |artifact: &str| {
+        format!(
+            "<build><plugins><plugin><groupId>it.trusted</groupId><artifactId>{artifact}</artifactId>\
+             <version>1.0</version><executions><execution><phase>validate</phase><goals>\
+             <goal>run</goal></goals></execution></executions></plugin></plugins></build>"
+        )
+    };
+    let maven = Maven::new(&registry, &bound("mark-maven-plugin"));
+    maven.policy(&policy);
+    // Bound to a phase, and named on the command line.
+    let goals = ["validate", "it.trusted:mark-maven-plugin:1.0:run"];
+    let run = maven.v4run(&goals).run();
+    run.refuses(120, "file-access-refused", "4.18");
+    assert_eq!(run.stdout.matches("ran goal").count(), 2, "{}", run.told());
+    assert_eq!(maven.ran(), [""; 0], "it may run, and cannot write");
+    // What runs programs by design does not, whoever approves it.
+    let run = maven.v4run(&["it.trusted:exec-maven-plugin:1.0:run"]).run();
+    run.refuses(126, "command-runs-code", "4.18");
+    maven.pom(&bound("exec-maven-plugin"));
+    let run = maven.v4run(&["validate"]).run();
+    run.refuses(126, "command-runs-code", "4.18");
+    run.says("pom.xml:6");
+    maven.bare(&["validate"]).run().succeeds();
+    assert_eq!(maven.ran(), ["ran-goal"]);
+}
+
+#[test]
 fn a_plugin_that_nobody_answers_for_is_refused_when_it_is_opened() {
     let registry = Registry::start();
     // Bound in a parent that is fetched, so that it is not known before the start.

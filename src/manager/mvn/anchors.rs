@@ -13,9 +13,10 @@ use packageurl::PackageUrl;
 
 use super::lock;
 use super::pom::Reference;
+use super::stated;
 use crate::manager::Refusal;
 use crate::model::maven;
-use crate::model::{Approval, Code, Event, Expected, Finding, Integrity, Severity};
+use crate::model::{Approval, Code, Event, Expected, Finding, Integrity, Repository, Severity};
 use crate::profile::Policy;
 
 /// Everything that is known of artifacts before the start.
@@ -78,6 +79,43 @@ impl Anchors {
             events,
         })
     }
+}
+
+impl Anchors {
+    /// Adds what the policy states of artifacts. A rehearsal is there to find out other digests.
+    pub(super) fn state(
+        &mut self,
+        policy: &Policy,
+        repositories: &[Repository],
+        local: &Path,
+        rehearsal: bool,
+    ) {
+        for (path, expected) in stated::named(policy, repositories) {
+            let place = local.join(path).into_os_string();
+            // Where a lock names it too, both must hold, which is for the proxy to compare.
+            let known = self.pinned.iter().any(|(pinned, _)| *pinned == place);
+            let integrity = expected.integrity.clone().filter(|_| !known);
+            self.pinned.extend(integrity.map(|one| (place, one)));
+            self.expected.push(expected);
+        }
+        if !self.closed && !rehearsal {
+            self.expected.extend(stated::approved(policy));
+        }
+    }
+}
+
+/// Whether an approval that is not over names a plugin, in any version.
+pub(super) fn approves(policy: &Policy, group: Option<&str>, artifact: &str) -> bool {
+    let now = SystemTime::now();
+    policy.approvals.iter().any(|approval| {
+        let Ok(purl) = PackageUrl::from_str(&approval.purl) else {
+            return false;
+        };
+        !approval.is_expired(now)
+            && purl.ty() == "maven"
+            && purl.name() == artifact
+            && group.is_none_or(|group| purl.namespace() == Some(group))
+    })
 }
 
 /// Whether somebody answers for code of that name: an approval that is not over, or the operating

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::view::{self, Form};
-use super::whole;
+use super::{goals, whole};
 use crate::manager::{HandOut, Opened};
 use crate::model::{Code, Digest, Finding, Trust};
 
@@ -57,17 +57,14 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
     };
     if !opened.trust.workers.is_empty()
         && view::is_plugin(opened.content).map_err(invalid)?
-        && !is_worker(opened)
+        && let Some(why) = unfit(opened, &reason)
     {
         let name = opened.path.display().to_string();
-        let message = format!(
-            "`{name}` refused: the plugin is trusted, but it is not known to do without whole jars, and \
-             what it makes of views would be wrong"
-        );
+        let message = format!("`{name}` refused: the plugin is trusted, but {why}");
         let finding = Finding::new(Code::CommandRunsCode, name, message);
         return Ok(HandOut::Refused(Box::new(finding)));
     }
-    Ok(HandOut::Trusted(reason))
+    Ok(HandOut::Trusted(reason.why))
 }
 
 /// What the run made itself: classes as they are, because they are packed; of jars what the compiler
@@ -124,18 +121,36 @@ fn artifact(path: &Path) -> Option<&str> {
     path.parent()?.parent()?.file_name()?.to_str()
 }
 
-/// Whether a plugin is one of those that may work on views, by the name of its artifact.
-fn is_worker(opened: &Opened<'_>) -> bool {
-    let name = artifact(opened.path);
-    let mut workers = opened.trust.workers.iter();
-    workers.any(|worker| Some(worker.as_str()) == name)
+/// Why a plugin whose bytes are trusted cannot take part in a build, if it cannot. What the operating
+/// system installed is there for many purposes; who approves bytes in the policy knows what they are for.
+fn unfit(opened: &Opened<'_>, reason: &Reason) -> Option<&'static str> {
+    let name = artifact(opened.path).unwrap_or_default();
+    if opened.trust.workers.iter().any(|worker| worker == name) {
+        return None;
+    }
+    let by_design = goals::by_design(name, &[]);
+    let unknown =
+        "it is not known to do without whole jars, and what it makes of views would be wrong";
+    by_design.or_else(|| (!reason.is_approved).then_some(unknown))
+}
+
+/// Why bytes are trusted.
+#[derive(Debug)]
+pub(super) struct Reason {
+    /// In words.
+    pub(super) why: String,
+    /// Whether the policy says so.
+    is_approved: bool,
 }
 
 /// Why the bytes of a file at that path are trusted, if they are.
-pub(super) fn reason(path: &Path, bytes: &Digest, trust: &Trust) -> io::Result<Option<String>> {
+pub(super) fn reason(path: &Path, bytes: &Digest, trust: &Trust) -> io::Result<Option<Reason>> {
     let mut approved = trust.approved.iter();
     if let Some(approval) = approved.find(|approval| approval.digest == *bytes) {
-        return Ok(Some(approval.why.clone()));
+        return Ok(Some(Reason {
+            why: approval.why.clone(),
+            is_approved: true,
+        }));
     }
     for twin in &trust.twins {
         let Ok(below) = path.strip_prefix(&twin.below) else {
@@ -145,7 +160,10 @@ pub(super) fn reason(path: &Path, bytes: &Digest, trust: &Trust) -> io::Result<O
             continue;
         };
         if is_installed(&path) && sha256(&path)? == *bytes {
-            return Ok(Some(format!("installed by the system: {}", path.display())));
+            return Ok(Some(Reason {
+                why: format!("installed by the system: {}", path.display()),
+                is_approved: false,
+            }));
         }
     }
     Ok(None)

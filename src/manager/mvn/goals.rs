@@ -35,6 +35,21 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-surefire-plugin",
 ];
 
+/// Plugins that put whole jars of components into what they make.
+const PACKERS: &[&str] = &[
+    "assembly",
+    "docker",
+    "ear",
+    "jib",
+    "jlink",
+    "native",
+    "onejar",
+    "rar",
+    "shade",
+    "spring-boot",
+    "war",
+];
+
 /// Goals that copy jars into the output directories and do not read them.
 const COPIES: &[&str] = &["dependency:copy", "dependency:copy-dependencies"];
 
@@ -94,6 +109,7 @@ pub(super) fn check(
     properties: &BTreeMap<String, String>,
     options: &[Given],
     profile: &Profile,
+    approves: &dyn Fn(Option<&str>, &str) -> bool,
 ) -> Result<Kind, Finding> {
     let mut names = options.iter().map(|given| given.name);
     if goals.is_empty() && !names.any(|name| name == "help" || name == "version") {
@@ -108,7 +124,7 @@ pub(super) fn check(
     }
     let mut judged = goals
         .iter()
-        .map(|goal| one(&goal.text, properties, profile));
+        .map(|goal| one(&goal.text, properties, profile, approves));
     judged.try_fold(Kind::Print, |most, kind| Ok(most.max(kind?)))
 }
 
@@ -126,6 +142,47 @@ pub(super) fn trust_hint(goals: &[Word]) -> String {
     )
 }
 
+/// Why a plugin does not run in a build although somebody answers for its bytes, if it does not.
+/// `known` are those of which a run takes care itself.
+pub(super) fn by_design(artifact: &str, known: &[&str]) -> Option<&'static str> {
+    if known.contains(&artifact) {
+        return None;
+    }
+    let own = artifact.strip_prefix("maven-");
+    let own = own.and_then(|rest| rest.strip_suffix("-plugin"));
+    let prefix = own.or_else(|| artifact.strip_suffix("-maven-plugin"))?;
+    if RUNNERS.contains(&prefix) {
+        return Some("its purpose is to run programs or code of the project");
+    }
+    PACKERS.contains(&prefix).then_some(
+        "what it makes is made of whole jars, and jars are handed out without their code",
+    )
+}
+
+/// The plugins that a goal may be of, with the group where it names one; none for a phase.
+fn plugins(text: &str) -> Vec<(Option<&str>, String)> {
+    let text = text.split('@').next().unwrap_or_default();
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts.as_slice() {
+        [prefix, _] => vec![
+            (Some(GROUP), format!("maven-{prefix}-plugin")),
+            (None, format!("{prefix}-maven-plugin")),
+        ],
+        [group, artifact, _] | [group, artifact, _, _] => {
+            vec![(Some(*group), (*artifact).to_owned())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an approval names the plugin of a goal.
+fn is_approved(text: &str, approves: &dyn Fn(Option<&str>, &str) -> bool) -> bool {
+    let plugins = plugins(text);
+    plugins
+        .iter()
+        .any(|(group, artifact)| approves(*group, artifact))
+}
+
 /// The plugin that a goal is of; nothing for a phase.
 pub(super) fn plugin(text: &str) -> Option<String> {
     let name = canonical(text)?;
@@ -138,8 +195,12 @@ pub(super) fn plugin(text: &str) -> Option<String> {
 pub(super) fn answered(
     goals: &[Word],
     answers: impl Fn(&Reference) -> bool,
+    approves: &dyn Fn(Option<&str>, &str) -> bool,
 ) -> Result<(), Finding> {
     for goal in goals {
+        if is_approved(&goal.text, approves) {
+            continue;
+        }
         let Some(artifact) = plugin(&goal.text) else {
             continue;
         };
@@ -173,6 +234,7 @@ fn one(
     text: &str,
     properties: &BTreeMap<String, String>,
     profile: &Profile,
+    approves: &dyn Fn(Option<&str>, &str) -> bool,
 ) -> Result<Kind, Finding> {
     if is_copy(text) {
         return Ok(Kind::Build);
@@ -185,13 +247,14 @@ fn one(
     if let Some(command) = known {
         return refuse(Code::CommandRunsCode, &command.why);
     }
-    let prefix = canonical(text).unwrap_or_default();
-    let prefix = prefix.split(':').next().unwrap_or_default();
-    if RUNNERS.contains(&prefix) {
-        return refuse(
-            Code::CommandRunsCode,
-            "its purpose is to run programs or code of the project",
-        );
+    if let Some(why) = plugins(text)
+        .iter()
+        .find_map(|(_, name)| by_design(name, &[]))
+    {
+        return refuse(Code::CommandRunsCode, why);
+    }
+    if is_approved(text, approves) {
+        return Ok(Kind::Build);
     }
     if BUILD.contains(&text) {
         return Ok(Kind::Build);
@@ -263,7 +326,7 @@ mod tests {
             value: None,
             source: Source::Argv,
         };
-        let of = |options: &[Given]| check(&[], &none, options, &profile).ok();
+        let of = |options: &[Given]| check(&[], &none, options, &profile, &|_, _| false).ok();
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[given("offline")]), None);
         assert_eq!(of(&[given("version")]), Some(Kind::Print));
@@ -300,13 +363,43 @@ mod tests {
             ("some:thing", Some(Code::CommandUnknown)),
             ("nonsense", Some(Code::CommandUnknown)),
         ] {
-            let result = one(goal, &BTreeMap::new(), &profile);
+            let result = one(goal, &BTreeMap::new(), &profile, &|_, _| false);
             assert_eq!(result.err().map(|finding| finding.code), code, "{goal}");
         }
         let skipping = BTreeMap::from([("skipTests".to_owned(), "true".to_owned())]);
-        assert_eq!(one("package", &skipping, &profile).unwrap(), Kind::Build);
-        assert!(one("install", &skipping, &profile).is_err());
+        let none = |_: Option<&str>, _: &str| false;
+        let of = |goal: &str| one(goal, &skipping, &profile, &none);
+        assert_eq!(of("package").unwrap(), Kind::Build);
+        assert!(of("install").is_err());
         let not = BTreeMap::from([("skipTests".to_owned(), "false".to_owned())]);
-        assert!(one("package", &not, &profile).is_err());
+        assert!(one("package", &not, &profile, &none).is_err());
+    }
+
+    #[test]
+    fn an_approved_plugin_s_goals_run_unless_they_run_programs() {
+        let profile = Profile::parse(super::super::PROFILE).unwrap();
+        let approves = |group: Option<&str>, artifact: &str| {
+            group.is_none_or(|group| group == "g") && artifact != "other-maven-plugin"
+        };
+        let of = |goal: &str| {
+            let kind = one(goal, &BTreeMap::new(), &profile, &approves);
+            kind.map_err(|finding| finding.code)
+        };
+        for goal in ["flatten:flatten", "g:flatten-maven-plugin:1:x", "g:any:x"] {
+            assert_eq!(of(goal), Ok(Kind::Build), "{goal}");
+        }
+        for goal in [
+            "exec:exec",
+            "g:exec-maven-plugin:1:exec",
+            "shade:shade",
+            "spring-boot:repackage",
+        ] {
+            assert_eq!(of(goal), Err(Code::CommandRunsCode), "{goal}");
+        }
+        for goal in ["other:x", "h:flatten-maven-plugin:x", "unknown"] {
+            assert_eq!(of(goal), Err(Code::CommandUnknown), "{goal}");
+        }
+        assert!(by_design("maven-surefire-plugin", WORKERS).is_none());
+        assert!(by_design("maven-surefire-plugin", &[]).is_some());
     }
 }

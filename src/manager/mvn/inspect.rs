@@ -31,7 +31,7 @@ const PRIVATE: &str = "private";
 /// Maven's note about where files of a version came from has a line for each.
 const NOTE: u64 = 1 << 20;
 
-/// The note with the names of the build's own modules.
+/// The note with the build's own modules: in each line name and directory below the project.
 const MODULES: &str = "modules";
 
 /// What [`used`] wants to know again.
@@ -46,7 +46,7 @@ pub(super) fn notes(
         entry(LOCAL, local.display().to_string()),
         entry(PRIVATE, private.display().to_string()),
         entry(GOALS, goals.to_owned()),
-        entry(MODULES, modules.join(" ")),
+        entry(MODULES, modules.join("\n")),
     ])
 }
 
@@ -192,10 +192,8 @@ fn module(
     scope: &String,
 ) -> Option<InstalledPackage> {
     let name = format!("{}:{}", listed.group, listed.artifact);
-    let mut modules = notes.get(MODULES)?.split(' ');
-    if !modules.any(|module| module == name) {
-        return None;
-    }
+    let mut modules = notes.get(MODULES)?.lines();
+    let directory = modules.find_map(|module| module.strip_prefix(&name)?.strip_prefix(' '))?;
     let coordinates = Coordinates {
         group: listed.group.clone(),
         artifact: listed.artifact.clone(),
@@ -206,6 +204,7 @@ fn module(
     };
     let package = component(&coordinates, &Part::default(), None, Some(scope))?;
     Some(InstalledPackage {
+        path: directory.to_owned(),
         local: true,
         retained: false,
         ..package
@@ -394,7 +393,7 @@ mod tests {
             Path::new("/r"),
             private.path(),
             "dependency:resolve",
-            &["g:own".into()],
+            &["g:own own".into()],
         );
         let used = super::used(&notes, &events);
         let purls: Vec<_> = used.iter().map(|one| one.purl.as_str()).collect();

@@ -38,6 +38,7 @@ mod reactor;
 mod rehearsal;
 mod security;
 mod settings;
+mod stated;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]
 mod view;
 mod whole;

@@ -69,10 +69,13 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         true => goals::rehearsed(&checked.goals)?,
         false => {
             let (options, properties) = (&checked.passed, &checked.properties);
-            let kind = goals::check(&checked.goals, properties, options, &profile)?;
+            let approves = |group: Option<&str>, artifact: &str| {
+                anchors::approves(request.policy, group, artifact)
+            };
+            let kind = goals::check(&checked.goals, properties, options, &profile, &approves)?;
             let answers =
                 |what: &Reference| anchors::answered(request.policy, Path::new(INSTALLED), what);
-            goals::answered(&checked.goals, answers)?;
+            goals::answered(&checked.goals, answers, &approves)?;
             let hint = goals::trust_hint(&checked.goals);
             extensions::check(&root, request.policy, &hint)?;
             kind
@@ -199,7 +202,7 @@ impl<'a> Plan<'a> {
         let conf = found.runtime.home.join("conf/settings.xml");
         let global = read("global-settings", Some(conf))?;
         let local = local(&found, user.as_ref(), global.as_ref())?;
-        let anchors = Anchors::read(request.policy, &found.root, &local)?;
+        let mut anchors = Anchors::read(request.policy, &found.root, &local)?;
         let security = found.checked.taken.get("-Dsettings.security");
         let security = security
             .map(|taken| taken.path(&request.directory, &found.root))
@@ -214,6 +217,7 @@ impl<'a> Plan<'a> {
             vault: &vault,
         };
         let repositories = grounds.repositories()?;
+        anchors.state(request.policy, &repositories, &local, request.rehearsal);
         let (reactor, project) = poms::read(&found, &all)?;
         let variable = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| {
@@ -277,7 +281,7 @@ impl<'a> Plan<'a> {
                 &self.local,
                 &found.request.private.tmp,
                 &goals::named(&found.checked.goals),
-                &self.reactor.names,
+                &self.reactor.places(&found.root),
             ),
             events,
         })

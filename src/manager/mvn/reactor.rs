@@ -6,7 +6,7 @@
 //! that are fetched are not looked at here: what they name is judged by its bytes when it is opened.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::pom::{Member, Project, Reference};
 use crate::model::{Code, Finding};
@@ -43,6 +43,17 @@ impl Reactor {
                     .map(|version| first.pom.resolved(&version))
             }),
         }
+    }
+
+    /// Name and directory below the project of each module, with a space between them.
+    pub(super) fn places(&self, root: &Path) -> Vec<String> {
+        let modules = self.names.iter().zip(&self.modules);
+        let below = modules.filter_map(|(name, module)| {
+            let directory = module.strip_prefix(root).ok()?.to_str()?;
+            let directory = if directory.is_empty() { "." } else { directory };
+            Some(format!("{name} {directory}"))
+        });
+        below.collect()
     }
 }
 

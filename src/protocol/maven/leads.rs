@@ -1,4 +1,4 @@
-//! What a POM leads to: the POMs that Maven will probably ask for next.
+//! What a POM leads to: the POMs that Maven will probably ask for next, and the jar that it describes.
 //!
 //! Called by the proxy with a POM that was verified, so that the next ones are fetched while Maven still
 //! reads this one; it asks for one after the other. Read is what stands in the POM itself: parent,
@@ -16,6 +16,16 @@ use crate::model::xml::{Element, Text};
 /// Larger ones are lists of versions, of which few are asked for.
 const LIMIT: usize = 256 * 1024;
 
+/// Packagings whose file is a jar.
+const JARS: [&str; 6] = [
+    "jar",
+    "bundle",
+    "maven-plugin",
+    "eclipse-plugin",
+    "ejb",
+    "test-jar",
+];
+
 /// POMs that one leads to.
 const MOST: usize = 64;
 
@@ -27,6 +37,24 @@ pub(super) fn of(base: &Url, url: &Url, body: &[u8]) -> Vec<Url> {
     let paths = paths(body).unwrap_or_default();
     let all = paths.into_iter().take(MOST);
     all.filter_map(|path| base.join(&path).ok()).collect()
+}
+
+/// The jar of the version that a POM describes. Other packagings have no file, or one of another
+/// ending; to guess costs a request.
+pub(super) fn described(url: &Url, body: &[u8]) -> Option<Url> {
+    let stem = url.path().strip_suffix(".pom")?;
+    if body.len() > LIMIT {
+        return None;
+    }
+    let text = Text::decode(body).ok()?;
+    let tree = text.tree("project").ok()?;
+    let packaging = tree.root().value("packaging");
+    let packed = JARS.contains(&packaging.as_deref().unwrap_or("jar"));
+    packed.then(|| {
+        let mut jar = url.clone();
+        jar.set_path(&format!("{stem}.jar"));
+        jar
+    })
 }
 
 fn paths(body: &[u8]) -> Option<BTreeSet<String>> {
@@ -176,5 +204,22 @@ mod tests {
         );
         assert!(of(&base, &base.join("x.jar").unwrap(), pom.as_bytes()).is_empty());
         assert!(of(&base, &url, b"<!DOCTYPE x []><project/>").is_empty());
+    }
+
+    #[test]
+    fn a_pom_describes_its_jar_unless_it_says_otherwise() {
+        let url = Url::parse("https://r.invalid/m/g/x/1/x-1.pom").unwrap();
+        let of = |packaging: &str| {
+            let body = format!("<project>{packaging}</project>");
+            described(&url, body.as_bytes()).map(|url| url.path().to_owned())
+        };
+        let jar = Some("/m/g/x/1/x-1.jar".to_owned());
+        assert_eq!(of(""), jar);
+        assert_eq!(of("<packaging>bundle</packaging>"), jar);
+        assert_eq!(of("<packaging>pom</packaging>"), None);
+        assert_eq!(of("<packaging>war</packaging>"), None);
+        let other = url.join("x-1.jar").unwrap();
+        assert_eq!(described(&other, b"<project/>"), None);
+        assert_eq!(described(&url, b"no document"), None);
     }
 }

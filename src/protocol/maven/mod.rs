@@ -74,6 +74,10 @@ impl Protocol for Maven {
         leads::of(base, url, body)
     }
 
+    fn described(&self, url: &Url, body: &[u8]) -> Option<Url> {
+        leads::described(url, body)
+    }
+
     fn side_digest(&self, algorithm: Algorithm, body: &[u8]) -> Option<Digest> {
         checksum::read(algorithm, body)
     }

@@ -18,13 +18,13 @@ use crate::model::Pin;
 use crate::model::Source;
 use crate::verify::Hashing;
 
-const JAR: &[u8] = b"bytes of a jar";
-const PATH: &str = "g/x/1/x-1.jar";
+pub(super) const JAR: &[u8] = b"bytes of a jar";
+pub(super) const PATH: &str = "g/x/1/x-1.jar";
 
 /// What lies where below the base; changed while the run goes on.
-type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+pub(super) type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-fn hex(content: &[u8], algorithm: Algorithm) -> String {
+pub(super) fn hex(content: &[u8], algorithm: Algorithm) -> String {
     let mut hashing = Hashing::new((), []).complete();
     hashing
         .push(bytes::Bytes::copy_from_slice(content))
@@ -37,13 +37,13 @@ fn hex(content: &[u8], algorithm: Algorithm) -> String {
     digest.unwrap().hex()
 }
 
-fn files(all: &[(&str, &[u8])]) -> Files {
+pub(super) fn files(all: &[(&str, &[u8])]) -> Files {
     let named = |(path, content): &(&str, &[u8])| ((*path).to_owned(), content.to_vec());
     Arc::new(Mutex::new(all.iter().map(named).collect()))
 }
 
 /// A jar with the side files of these algorithms.
-fn jar(path: &str, content: &[u8], algorithms: &[Algorithm]) -> Files {
+pub(super) fn jar(path: &str, content: &[u8], algorithms: &[Algorithm]) -> Files {
     let files = files(&[(path, content)]);
     for algorithm in algorithms {
         let side = format!("{path}.{}", algorithm.name());
@@ -53,7 +53,7 @@ fn jar(path: &str, content: &[u8], algorithms: &[Algorithm]) -> Files {
     files
 }
 
-fn serving(files: &Files) -> Registry {
+pub(super) fn serving(files: &Files) -> Registry {
     let files = Arc::clone(files);
     Registry::new(move |seen, _before| {
         let path = seen.path.strip_prefix("/npm/").unwrap_or_default();
@@ -64,14 +64,14 @@ fn serving(files: &Files) -> Registry {
     })
 }
 
-fn against(registry: &Registry, change: impl FnOnce(&mut Network)) -> Run {
+pub(super) fn against(registry: &Registry, change: impl FnOnce(&mut Network)) -> Run {
     Run::planned(registry, |network| {
         network.protocol = "maven".into();
         change(network);
     })
 }
 
-async fn ask(run: &Run, registry: &Registry, path: &str) -> Got {
+pub(super) async fn ask(run: &Run, registry: &Registry, path: &str) -> Got {
     get(run, &format!("{}{path}", registry.base())).await
 }
 
@@ -324,53 +324,4 @@ async fn a_name_that_belongs_elsewhere_is_not_there() {
     assert_eq!(ask(&run, &registry, PATH).await.status, 403);
     run.finding(Code::RepositoryRefused);
     run.end();
-}
-
-#[tokio::test]
-async fn what_a_pom_leads_to_waits_until_it_is_asked_for() {
-    let pom = |artifact: &str, needed: &str| {
-        let path = format!("g/{artifact}/1/{artifact}-1.pom");
-        let needed = match needed {
-            "" => String::new(),
-            name => format!(
-                "<dependency><groupId>g</groupId><artifactId>{name}</artifactId>\
-                 <version>1</version></dependency>"
-            ),
-        };
-        let text = format!("<project><dependencies>{needed}</dependencies></project>");
-        (path, text.into_bytes())
-    };
-    let all = Files::default();
-    // The last one is not what its side file says.
-    for (artifact, needed, right) in [("x", "y", true), ("y", "z", true), ("z", "", false)] {
-        let (path, text) = pom(artifact, needed);
-        let stated = if right { text.as_slice() } else { b"other" };
-        let side = format!("{path}.sha1");
-        let mut files = all.lock().unwrap();
-        files.insert(side, hex(stated, Algorithm::Sha1).into_bytes());
-        files.insert(path, text);
-    }
-    let registry = serving(&all);
-    let run = against(&registry, |_network| {});
-    assert_eq!(ask(&run, &registry, "g/x/1/x-1.pom").await.status, 200);
-    for _ in 0..500 {
-        // Each is asked for with three side files.
-        if registry.seen().len() >= 12 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    assert_eq!(registry.seen().len(), 12);
-    // Asked for, it is an answer like any other, without another request.
-    assert_eq!(ask(&run, &registry, "g/y/1/y-1.pom").await.status, 200);
-    assert_eq!(registry.seen().len(), 12);
-    assert_eq!(run.released("g:y").anchor, Anchor::WeakSideFile);
-    // What did not fit is refused aloud, and only now.
-    assert_eq!(ask(&run, &registry, "g/z/1/z-1.pom").await.status, 403);
-    run.finding(Code::IntegrityMismatch);
-    let events = run.end();
-    let found = events
-        .iter()
-        .filter(|event| matches!(event, Event::Found(_)));
-    assert_eq!(found.count(), 1);
 }

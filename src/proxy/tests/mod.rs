@@ -10,6 +10,7 @@ mod ahead;
 mod artifacts;
 mod client;
 mod indexes;
+mod leads;
 mod maven;
 mod network;
 mod probe;

@@ -22,6 +22,8 @@ pub(in crate::manager::mvn) struct Grounds<'a> {
     pub(in crate::manager::mvn) mirrored: &'a dyn Fn(&str, &str) -> bool,
     /// Whether plugins that are bound to a phase of that name will run; of an unknown phase they may.
     pub(in crate::manager::mvn) runs: &'a dyn Fn(Option<&str>) -> bool,
+    /// Why a plugin with that artifact does not run, whoever answers for it.
+    pub(in crate::manager::mvn) by_design: &'a dyn Fn(&str) -> Option<&'static str>,
     /// The command that tells what would have to be approved.
     pub(in crate::manager::mvn) hint: &'a str,
 }
@@ -50,13 +52,23 @@ fn one(member: &Member, grounds: &Grounds<'_>) -> Vec<Finding> {
     });
     let code = pom.code.iter().filter_map(|asked| {
         let mut bound = asked.bound.iter();
+        let runs = bound.any(|phase| (grounds.runs)(phase.as_deref()));
         let (word, code) = match asked.always {
             true => ("an extension: code", Code::ConfigRefused),
-            false if bound.any(|phase| (grounds.runs)(phase.as_deref())) => {
-                ("a plugin of this build: code", Code::CommandRunsCode)
-            }
+            false if runs => ("a plugin of this build: code", Code::CommandRunsCode),
             false => return None,
         };
+        if let (true, Some(why)) = (runs, (grounds.by_design)(&asked.what.artifact)) {
+            let message = format!(
+                "`{}:{}` is bound to this build: {why}",
+                asked.what.group, asked.what.artifact
+            );
+            return Some(Finding::new(
+                Code::CommandRunsCode,
+                place(asked.what.line),
+                message,
+            ));
+        }
         let what = Reference {
             version: asked.what.version.as_deref().map(|text| pom.resolved(text)),
             ..asked.what.clone()

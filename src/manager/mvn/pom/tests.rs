@@ -116,6 +116,7 @@ fn refused(project: &Project, answered: &dyn Fn(&Reference) -> bool) -> Vec<crat
             answered,
             mirrored: &|id, _url| id == "mirrored",
             runs: &|phase| phase != Some("deploy"),
+            by_design: &|artifact| (artifact == "runner").then_some("it runs programs"),
             hint: "h",
         },
     )

@@ -34,6 +34,10 @@ pub(super) fn read(
             },
             mirrored: &|id, url| places::is_mirrored(settings, id, url),
             runs: &|phase| found.kind == Kind::Build && goals::is_early(phase),
+            by_design: &|artifact| {
+                let known = goals::by_design(artifact, goals::WORKERS);
+                known.filter(|_| !found.request.rehearsal)
+            },
             hint: &goals::trust_hint(&found.checked.goals),
         },
     );
