@@ -80,6 +80,24 @@ if [ "$want" = test ]; then
     cp "$scratch/package/lib/schemas/sarif-2.1.0-rtm.5.json" "$tools/sarif-2.1.0.json"
     rm -rf "$scratch"
   fi
+  # Published packages to which the published signatures and attestations of the tests belong: the
+  # archives as npm fetches them, and wheels with their provenance from a source distribution. That one
+  # is fetched by its digest and only unpacked: pip would run its build.
+  if [ ! -d "$tools/vectors" ]; then
+    scratch=$(mktemp -d)
+    (cd "$scratch" && npm pack --silent sigstore@1.0.0 tuf-js@1.0.0 >/dev/null)
+    "$tools/bin/python" scripts/vectors.py "$scratch"
+    # A bundle over the bytes of one of those wheels, from the sources of the library that verifies it.
+    manifest=$(cargo metadata --locked --format-version 1 | /usr/bin/python3 -c '
+import json, sys
+packages = json.load(sys.stdin)["packages"]
+print(next(one["manifest_path"] for one in packages if one["name"] == "sigstore-verify"))')
+    cp "${manifest%/*}/test_data/bundles/bundle_v3_github.whl.sigstore" "$scratch/rfc8785.sigstore.json"
+    chmod -R a+rX "$scratch"
+    cp -r "$scratch" "$tools/vectors.new"
+    mv "$tools/vectors.new" "$tools/vectors"
+    rm -rf "$scratch"
+  fi
   # uv, of the version that its driver was written for.
   if ! "$tools/bin/uv" --version >/dev/null 2>&1; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: 'uv==0.13.*'

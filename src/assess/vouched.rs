@@ -95,6 +95,7 @@ pub(super) mod fixture {
             published: None,
             claimed: None,
             seen_before: false,
+            recalled: None,
             unasked: None,
         };
         change(&mut vouched);

@@ -33,8 +33,8 @@ pub use plan::{
 };
 pub use secret::{Secret, redact_text, redact_url};
 pub use signing::{
-    Built, Check, Grade, KeyUse, OriginKeys, Proof, Signing, SigningKey, SourcePin, Standing,
-    Vouched,
+    Built, Check, Grade, KeyUse, OriginKeys, Proof, PublisherKey, Signing, SigningKey, SourcePin,
+    Standing, Vouched,
 };
 pub use verdict::{
     Assessment, ControlVerdict, Level, LevelError, LevelStatus, LevelVerdict, Subject,

@@ -59,6 +59,25 @@ pub struct SourcePin {
     pub stated_in: String,
 }
 
+/// A key with which the publisher of some names signs each file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublisherKey {
+    /// Package name in the protocol's normalized form, or the beginning of one with a final `*`.
+    pub name: String,
+    /// Fingerprint of the key or subkey that signs, hexadecimal.
+    pub fingerprint: String,
+    /// The public key that has it, in OpenPGP's armor.
+    pub key: String,
+    /// Begin of its validity, RFC 3339.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// End of its validity, RFC 3339.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// Where it is written, for messages.
+    pub stated_in: String,
+}
+
 /// What signatures are checked with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -71,6 +90,8 @@ pub struct Signing {
     pub roots: Option<String>,
     /// Source repositories by name.
     pub sources: Vec<SourcePin>,
+    /// Publishers' keys by name.
+    pub publishers: Vec<PublisherKey>,
 }
 
 /// What was checked.
@@ -85,6 +106,8 @@ pub enum Proof {
     Provenance,
     /// The digest that the origin of a mirror states.
     Origin,
+    /// The publisher's signature over the file, by a key that the policy pins.
+    PublisherSignature,
 }
 
 impl Proof {
@@ -95,6 +118,7 @@ impl Proof {
             Self::PublishAttestation => "publish attestation",
             Self::Provenance => "provenance",
             Self::Origin => "digest of the origin",
+            Self::PublisherSignature => "publisher's signature",
         }
     }
 }
@@ -200,6 +224,10 @@ pub struct Vouched {
     /// Whether an earlier run saw the same bytes under that name and version.
     #[serde(default)]
     pub seen_before: bool,
+    /// When the repository said it, where nobody was asked in this run: what it said then was kept, and
+    /// verified again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalled: Option<String>,
     /// Why not everything was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unasked: Option<String>,

@@ -23,7 +23,9 @@ use super::facts;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::signing;
 use super::{AllowedRepository, NamePin, NamedArtifact, Policy, StatedFact};
-use crate::model::{Algorithm, Code, Digest, Finding, Integrity, LookMode, SourcePin};
+use crate::model::{
+    Algorithm, Code, Digest, Finding, Integrity, LookMode, PublisherKey, SourcePin,
+};
 
 /// Name of the project's policy file.
 const PROJECT_FILE: &str = "v4run.toml";
@@ -266,19 +268,33 @@ impl Policy {
             if locked {
                 return Err(file.locked(&source.repository, "sources"));
             }
-            let (name, star) = match (&source.name, &source.prefix) {
-                (Some(name), None) => (name, ""),
-                (None, Some(prefix)) => (prefix, "*"),
-                (Some(_), Some(_)) | (None, None) => {
-                    let message = "a source has either `name` or `prefix`";
-                    return Err(file.invalid(Some(file.line(&source.repository)), message));
-                }
-            };
+            let (name, stated_in) =
+                file.named(&source.name, &source.prefix, &source.repository, "a source")?;
             let repository = file.address(&source.repository)?;
             self.signing.sources.push(SourcePin {
-                name: format!("{}{star}", name.get_ref()),
+                name,
                 repository: repository.to_string(),
-                stated_in: file.place(name.span().start),
+                stated_in,
+            });
+        }
+        let machine = self.signing.clone();
+        for key in &raw.publisher_keys {
+            if locked {
+                return Err(file.locked(&key.fingerprint, "publisher-keys"));
+            }
+            let what = "a publisher's key";
+            let (name, stated_in) = file.named(&key.name, &key.prefix, &key.fingerprint, what)?;
+            if author == Author::Project && machine.speaks_for(&name) {
+                let message = "the system policy names the keys of those publishers already";
+                return Err(file.invalid(Some(file.line(&key.fingerprint)), message));
+            }
+            self.signing.publishers.push(PublisherKey {
+                name,
+                fingerprint: key.fingerprint.get_ref().clone(),
+                key: key.key.clone(),
+                start: key.start.clone(),
+                end: key.end.clone(),
+                stated_in,
             });
         }
         if let Some(root) = &raw.trust_root {
@@ -312,6 +328,26 @@ impl PolicyFile {
             self.path.display(),
             raw::line_of(&self.text, position)
         )
+    }
+
+    /// The name of an entry, or the beginning of names with a final `*`, and where it stands.
+    fn named(
+        &self,
+        name: &Option<Spanned<String>>,
+        prefix: &Option<Spanned<String>>,
+        at: &Spanned<String>,
+        what: &str,
+    ) -> Result<(String, String), Finding> {
+        let (name, star) = match (name, prefix) {
+            (Some(name), None) => (name, ""),
+            (None, Some(prefix)) => (prefix, "*"),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = format!("{what} has either `name` or `prefix`");
+                return Err(self.invalid(Some(self.line(at)), &message));
+            }
+        };
+        let stated_in = self.place(name.span().start);
+        Ok((format!("{}{star}", name.get_ref()), stated_in))
     }
 
     fn invalid(&self, line: Option<usize>, message: &str) -> Finding {

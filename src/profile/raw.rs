@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use super::signing::{RawKey, RawSource};
+use super::signing::{RawKey, RawPublisher, RawSource};
 
 /// A file that is no TOML of the expected shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,8 @@ pub(super) struct RawPolicy {
     pub(super) signing_keys: Vec<RawKey>,
     #[serde(default)]
     pub(super) sources: Vec<RawSource>,
+    #[serde(default)]
+    pub(super) publisher_keys: Vec<RawPublisher>,
     pub(super) trust_root: Option<Spanned<String>>,
 }
 

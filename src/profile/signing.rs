@@ -12,7 +12,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::raw::{self, ShapeError};
-use crate::model::{KeyUse, OriginKeys, Signing, SigningKey, SourcePin};
+use crate::model::{KeyUse, OriginKeys, PublisherKey, Signing, SigningKey, SourcePin};
 
 /// The built-in keys by protocol.
 const BUILT_IN: [(&str, &str, &str); 1] = [(
@@ -45,6 +45,18 @@ pub(super) struct RawSource {
     pub(super) repository: Spanned<String>,
 }
 
+/// One `[[publisher-keys]]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawPublisher {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) prefix: Option<Spanned<String>>,
+    pub(super) fingerprint: Spanned<String>,
+    pub(super) key: String,
+    pub(super) start: Option<String>,
+    pub(super) end: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct BuiltIn {
@@ -69,6 +81,8 @@ pub struct SigningPolicy {
     pub origins: Vec<OriginKeys>,
     /// Source repositories by name.
     pub sources: Vec<SourcePin>,
+    /// Publishers' keys by name.
+    pub publishers: Vec<PublisherKey>,
     /// Sigstore trust root, JSON.
     pub roots: Option<String>,
     /// Origins whose keys the project's own file names.
@@ -109,10 +123,23 @@ impl SigningPolicy {
         }
     }
 
+    /// Whether a publisher's key is named for a part of the same names.
+    pub(super) fn speaks_for(&self, name: &str) -> bool {
+        let plain = |name: &str| name.trim_end_matches('*').to_owned();
+        let mut names = self.publishers.iter().map(|one| &one.name);
+        names.any(|other| match (other.ends_with('*'), name.ends_with('*')) {
+            (false, false) => other == name,
+            (true, false) => name.starts_with(&plain(other)),
+            (false, true) => other.starts_with(&plain(name)),
+            (true, true) => other.starts_with(&plain(name)) || name.starts_with(&plain(other)),
+        })
+    }
+
     /// Completes what a driver knows: the policy's keys, and the built-in ones where it has none.
     pub fn complete(&self, protocol: &str, signing: &mut Signing) -> Result<(), SigningError> {
         signing.origins.clone_from(&self.origins);
         signing.sources.clone_from(&self.sources);
+        signing.publishers.clone_from(&self.publishers);
         signing.roots.clone_from(&self.roots);
         let Some(standard) = &signing.standard else {
             return Ok(());

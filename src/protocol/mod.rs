@@ -30,7 +30,7 @@ pub mod pypi;
 pub use inspector::Inspector;
 pub use lifecycle::{Lifecycle, Remark, Thinned};
 pub use probing::{Probes, Query};
-pub use published::{About, Attestation, Published, Signs};
+pub use published::{About, Attestation, Detached, Published, Signs};
 
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

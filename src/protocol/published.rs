@@ -41,6 +41,17 @@ pub struct Attestation {
     pub by_repository: bool,
     /// The source repository that the repository says the publisher is.
     pub publisher: Option<String>,
+    /// The bytes, where a signature over them alone will do: it lies beside them and names nothing.
+    pub over: Option<Vec<u8>>,
+}
+
+/// The form of a signature in a file of its own beside what it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// OpenPGP, in armor.
+    OpenPgp,
+    /// A Sigstore bundle.
+    Bundle,
 }
 
 /// Which artifact a document is asked about.
@@ -94,6 +105,11 @@ pub trait Signs: std::fmt::Debug + Sync {
     /// Reads a document of attestations.
     fn attestations(&self, _body: &[u8]) -> Option<Vec<Attestation>> {
         None
+    }
+
+    /// Where the signatures over a file lie that are files of their own.
+    fn detached(&self, _url: &Url) -> Vec<(Detached, Url)> {
+        Vec::new()
     }
 
     /// The name of an artifact in attestations.

@@ -80,13 +80,17 @@ pub(super) const STORE: u64 = 10 * 1024 * 1024 * 1024;
 /// Blobs that no run used for this long are removed.
 pub(super) const STORE_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Side requests about signatures and origin at a time; they share connections with artifacts.
-pub(super) const SIDE_TOGETHER: usize = 6;
+pub(super) const SIDE_TOGETHER: usize = 12;
 /// Side requests of a run: two an artifact for the largest installs.
 pub(super) const SIDE_REQUESTS: u32 = 20_000;
 /// What a repository says of one version, or its keys.
 pub(super) const SIDE_DOCUMENT: u64 = 1024 * 1024;
 /// The attestations of one artifact.
 pub(super) const ATTESTATIONS: u64 = 4 * 1024 * 1024;
+/// A signature in a file of its own.
+pub(super) const DETACHED: u64 = 256 * 1024;
+/// An artifact over which a publisher's signature is checked: it is in memory as a whole for that.
+pub(super) const SIGNED: u64 = 32 * 1024 * 1024;
 /// One side request with all its tries.
 pub(super) const SIDE_TIME: Duration = Duration::from_secs(15);
 /// Versions without any mark after which a repository is asked for no more.
@@ -95,8 +99,11 @@ pub(super) const SIDE_BARREN: u32 = 3;
 pub(super) const SIDE_FAILURES: u32 = 3;
 /// Part of the run that may be waited for side requests after the manager's end: one in that many.
 pub(super) const SIDE_SHARE: u32 = 50;
-/// The least and the most of that.
+/// The least and the most of that. The least is more than a round trip to any repository that answers, so
+/// that what was asked in a short run is heard; it is waited for only while something is under way.
 pub(super) const SIDE_GRACE: (Duration, Duration) =
-    (Duration::from_millis(100), Duration::from_secs(2));
+    (Duration::from_secs(1), Duration::from_secs(3));
+/// How long an answer of an earlier run stands for a question about the same bytes.
+pub(super) const HEARD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Packages of a repository whose times of publication are asked for.
 pub(super) const SIDE_HISTORIES: u32 = 2;

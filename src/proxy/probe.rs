@@ -19,7 +19,7 @@ use url::Url;
 use super::events::Events;
 use super::repositories::Repositories;
 use super::upstream::{
-    AGENT, Ask, Collect, Connector, Fetched, Unprotected, Upstream, unprotected,
+    AGENT, Ask, Collect, Connector, Fetched, Older, Unprotected, Upstream, older, unprotected,
 };
 use super::{ProxyError, forward};
 use crate::model::{Algorithm, Digest, Finding, Network};
@@ -182,11 +182,26 @@ impl Inquiry {
         }
     }
 
-    async fn unprotected(&self, url: &Url) -> Answer {
-        // The port without TLS is the repository's own place too.
-        let private = self.repositories.all().iter().any(|repository| {
+    /// Greets the repository with a version of TLS below 1.2. What was chosen, nothing where it was
+    /// refused, or why that cannot be told.
+    pub fn older(&self, url: &Url) -> Result<Option<String>, String> {
+        let private = self.may_be_private(url);
+        match self.runtime.block_on(older(&self.connector, url, private)) {
+            Older::Taken(version) => Ok(Some(version)),
+            Older::Refused => Ok(None),
+            Older::Unclear(reason) => Err(reason),
+        }
+    }
+
+    /// Whether an address is on the host of a repository that may lie inside: another port of it too.
+    fn may_be_private(&self, url: &Url) -> bool {
+        self.repositories.all().iter().any(|repository| {
             repository.may_be_private && repository.base.host_str() == url.host_str()
-        });
+        })
+    }
+
+    async fn unprotected(&self, url: &Url) -> Answer {
+        let private = self.may_be_private(url);
         match unprotected(&self.connector, url, private).await {
             Unprotected::Refused | Unprotected::Closed => Answer {
                 closed: true,

@@ -117,6 +117,12 @@ fn lines(policy: &Policy) -> Vec<String> {
         let (name, repository, place) = (&source.name, &source.repository, &source.stated_in);
         lines.push(format!("source of {name} is {repository}    # {place}"));
     }
+    for key in &signing.publishers {
+        let (name, fingerprint, place) = (&key.name, &key.fingerprint, &key.stated_in);
+        lines.push(format!(
+            "publisher of {name} signs with {fingerprint}    # {place}"
+        ));
+    }
     if signing.roots.is_some() {
         lines.push("trust-root = a file of the policy".to_owned());
     }

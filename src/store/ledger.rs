@@ -41,16 +41,17 @@ impl Item<'_> {
     }
 
     fn key_with(&self, more: &[&str]) -> String {
-        // Line feeds cannot occur in any of the parts, so different items never meet.
-        let parts = [self.origin, self.name, self.version, self.file];
-        let text = [&parts[..], more].concat().join("\n");
-        let hex = sha256(text.as_bytes()).hex();
-        format!(
-            "v1/seen/{}/{}/{hex}",
-            self.protocol,
-            hex.get(..2).unwrap_or_default()
-        )
+        key("seen", *self, more)
     }
+}
+
+/// The key of an item in one of the ledgers.
+pub(super) fn key(ledger: &str, item: Item<'_>, more: &[&str]) -> String {
+    // Line feeds cannot occur in any of the parts, so different items never meet.
+    let parts = [item.origin, item.name, item.version, item.file];
+    let hex = sha256([&parts[..], more].concat().join("\n").as_bytes()).hex();
+    let two = hex.get(..2).unwrap_or_default();
+    format!("v1/{ledger}/{}/{two}/{hex}", item.protocol)
 }
 
 /// What was seen first.
@@ -166,6 +167,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::store::directory::STAGING;
     use crate::verify::Hashing;
 
     const ITEM: Item<'static> = Item {
@@ -247,6 +249,24 @@ mod tests {
         for other in others {
             assert_ne!(other.key(), ITEM.key());
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error_and_nothing_is_half_there() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let ledger = Ledger::new(&directory, "run");
+        // Where new entries are written first there is no room: as on a full disk, nothing can be made.
+        let staging = root.path().join(STAGING);
+        fs::remove_dir_all(&staging).unwrap();
+        fs::write(&staging, "").unwrap();
+        let refused = ledger.check(ITEM, &digests(b"a")).unwrap_err();
+        assert!(matches!(refused, StoreError::Io { .. }), "{refused:?}");
+        assert_eq!(ledger.first_seen(ITEM).unwrap(), None);
+        fs::remove_file(&staging).unwrap();
+        fs::create_dir(&staging).unwrap();
+        assert_eq!(ledger.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::New);
+        assert_eq!(ledger.check(ITEM, &digests(b"a")).unwrap(), FirstSeen::Same);
     }
 
     #[test]

@@ -11,12 +11,14 @@ mod blob;
 mod directory;
 mod entry;
 mod grades;
+mod heard;
 mod ledger;
 mod trim;
 
 pub use blob::{Blobs, Content, MEMORY, Spool};
 pub use directory::{Directory, Staged};
 pub use grades::{Graded, Grading};
+pub use heard::Heard;
 pub use ledger::{Entry, FirstSeen, Item, Ledger};
 
 /// What a put did.

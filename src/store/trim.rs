@@ -1,4 +1,4 @@
-//! Keeps the blobs within a size and an age. The ledger is never trimmed.
+//! Keeps the blobs, and what repositories answered, within a size and an age. The ledger is never trimmed.
 //!
 //! Called at most once a run, when it ends, and does nothing while its stamp file is younger than
 //! a day. A blob that is removed while another run reads it stays readable for that run; one that
@@ -49,11 +49,13 @@ impl Directory {
         abandoned.into_iter().for_each(&mut remove);
 
         let mut blobs: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-        walk(&self.root().join("v1/blob"), &mut |path, metadata| {
-            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            blobs.push((modified, metadata.len(), path.to_owned()));
-            true
-        })?;
+        for part in ["v1/blob", "v1/heard"] {
+            walk(&self.root().join(part), &mut |path, metadata| {
+                let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                blobs.push((modified, metadata.len(), path.to_owned()));
+                true
+            })?;
+        }
         blobs.sort_unstable();
         let oldest = SystemTime::now()
             .checked_sub(max_age)

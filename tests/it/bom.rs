@@ -11,6 +11,7 @@ use crate::python::Python;
 use crate::python::wheel::Wheel;
 use crate::registry::Registry;
 use crate::run::{Run, v4run};
+use crate::vectors::control;
 
 const VALIDATE: &str = r"
 import sys
@@ -64,6 +65,41 @@ fn the_record_of_an_install_is_valid() {
     let run = project.v4run(&["npm", "ci"]).run();
     run.succeeds();
     assert_valid(&run);
+}
+
+#[test]
+fn a_record_with_statements_and_exceptions_is_valid() {
+    let registry = Registry::start();
+    let project = Project::new(&registry);
+    project.lock(&registry, &forest::plant(&registry));
+    let fact = |control: &str, holds: bool| {
+        format!(
+            "[[facts]]\nrepository = '{}'\ncontrol = '{control}'\nholds = {holds}\n\
+             statement = 'stated'\nsource = 'review'\nchecked = '2026-10-01'\n",
+            registry.base()
+        )
+    };
+    let exception = "[[exceptions]]\ncontrol = '4.12'\nowner = 'o'\nreason = 'r'\n\
+                     expires = '2999-12-31'\n";
+    let policy = [fact("4.3", true), fact("4.17", false), fact("4.12", false)].concat();
+    project.file("v4run.toml", &format!("{policy}{exception}"));
+    let run = project.v4run(&["npm", "ci"]).run();
+    run.succeeds();
+    for (id, status) in [
+        ("4.3", "declared"),
+        ("4.12", "waived"),
+        ("4.17", "violated"),
+    ] {
+        assert_eq!(control(&run, id)["status"], status, "{id}");
+    }
+    assert_valid(&run);
+    // The exception stands where an auditor looks for it, with its end.
+    let declarations = run.record().bom["declarations"].to_string();
+    assert!(
+        declarations.contains("mitigationStrategies"),
+        "{declarations}"
+    );
+    assert!(declarations.contains("2999-12-31"), "{declarations}");
 }
 
 #[test]

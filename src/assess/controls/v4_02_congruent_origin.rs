@@ -38,7 +38,8 @@ impl Control for CongruentOrigin {
         "Where the repository is itself the origin of the ecosystem, a dated statement says so. \
          Where it is a mirror, the digest of every artifact used must equal the one that the \
          origin states, or a signature of the origin must verify over name, version and digest, by \
-         a key that did not come from the repository itself. An attestation of a builder counts as \
+         a key that did not come from the repository itself, or one of the publisher over the bytes, \
+         by a key that the policy pins. An attestation of a builder counts as \
          much where the policy names the source; without that it is an observation."
     }
 
@@ -83,7 +84,7 @@ impl Control for CongruentOrigin {
         let rest = signed + compared + pinned + observed < total;
         let shown = signed + compared + pinned;
         let mut detail = format!(
-            "{shown} of {} are what the origin published: {signed} by its signature, {compared} by \
+            "{shown} of {} are what the origin published: {signed} by a signature, {compared} by \
              the digest that it states, {pinned} by an attestation from the source that the policy names",
             things(total, "component")
         );
@@ -129,6 +130,7 @@ fn judge(vouched: Option<&Vouched>) -> Shown {
     let proofs = [
         Proof::RegistrySignature,
         Proof::PublishAttestation,
+        Proof::PublisherSignature,
         Proof::Origin,
         Proof::Provenance,
     ];
@@ -142,7 +144,9 @@ fn judge(vouched: Option<&Vouched>) -> Shown {
     }
     let pinned = vouched.is_some_and(|one| one.built.as_ref().is_some_and(|built| built.pinned));
     match by(Standing::Verified) {
-        Some(Proof::RegistrySignature | Proof::PublishAttestation) => Shown::Signed,
+        Some(Proof::RegistrySignature | Proof::PublishAttestation | Proof::PublisherSignature) => {
+            Shown::Signed
+        }
         Some(Proof::Origin) => Shown::Compared,
         // Whoever builds from a source of his own can attest anything of it: only where somebody
         // outside the repository says which source is right does that show more than its word.
@@ -179,7 +183,9 @@ mod tests {
 
     #[test]
     fn only_what_lies_outside_the_repository_verifies() {
-        use Proof::{Origin, Provenance, PublishAttestation, RegistrySignature};
+        use Proof::{
+            Origin, Provenance, PublishAttestation, PublisherSignature, RegistrySignature,
+        };
         use Standing::{Invalid, Observed, Unknown, Verified};
         for (checks, pinned, expected) in [
             (&[][..], None, Status::Unknown),
@@ -187,6 +193,13 @@ mod tests {
             (&[(RegistrySignature, Observed)], None, Status::Observed),
             (&[(RegistrySignature, Verified)], None, Status::Verified),
             (&[(PublishAttestation, Verified)], None, Status::Verified),
+            (&[(PublisherSignature, Verified)], None, Status::Verified),
+            (&[(PublisherSignature, Unknown)], None, Status::Unknown),
+            (
+                &[(PublisherSignature, Invalid), (Provenance, Verified)],
+                Some(true),
+                Status::Violated,
+            ),
             (&[(Origin, Verified)], None, Status::Verified),
             (
                 &[(Origin, Invalid), (RegistrySignature, Verified)],

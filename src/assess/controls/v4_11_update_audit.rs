@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::assess::verdict::things;
 use crate::assess::vouched::{Components, row};
 use crate::assess::{Control, Evidence, Verdict, worst};
-use crate::model::{ControlId, Level, Status, Subject};
+use crate::model::{Check, ControlId, Level, Proof, Status, Subject};
 
 /// Control 4.11.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ impl Control for UpdateAudit {
     fn interpretation(&self) -> &'static str {
         "The repository states when versions were published, of each where its index says so and \
          of some where it has to be asked, and a version never changes its digest between runs. A \
-         time in a transparency log is verified, the repository's own is an observation."
+         time in a transparency log is verified, the repository's own and a publisher's own are \
+         observations."
     }
 
     fn cannot_see(&self) -> &'static str {
@@ -60,9 +61,14 @@ impl Control for UpdateAudit {
             let id = released.map_or("", |released| released.repository.as_str());
             let counts = repositories.entry(id).or_default();
             counts.2 += 1;
-            let logged =
-                vouched.is_some_and(|one| one.checks.iter().any(|check| check.time.is_some()));
-            let stated = vouched.is_some_and(|one| one.published.is_some());
+            let timed = |own: bool| {
+                // A publisher's signature has the time that the publisher wrote, in no log.
+                let is = |check: &Check| (check.proof == Proof::PublisherSignature) == own;
+                let mut checks = vouched.iter().flat_map(|one| &one.checks);
+                checks.any(|check| check.time.is_some() && is(check))
+            };
+            let logged = timed(false);
+            let stated = timed(true) || vouched.is_some_and(|one| one.published.is_some());
             counts.0 += usize::from(stated || logged);
             counts.1 += usize::from(logged);
             seen_before += usize::from(vouched.is_some_and(|one| one.seen_before));
@@ -117,7 +123,7 @@ impl Control for UpdateAudit {
 mod tests {
     use super::*;
     use crate::assess::vouched::fixture::{check, run};
-    use crate::model::{Check, Proof, Standing};
+    use crate::model::Standing;
     use crate::record::fixture::healthy;
 
     fn status(published: bool, logged: bool) -> Status {
@@ -137,6 +143,14 @@ mod tests {
         assert_eq!(status(true, false), Status::Observed);
         assert_eq!(status(true, true), Status::Verified);
         assert_eq!(status(false, true), Status::Verified);
+        let own = run(|vouched| {
+            vouched.checks.push(Check {
+                time: Some("2024-01-01T00:00:00Z".into()),
+                ..check(Proof::PublisherSignature, Standing::Verified)
+            });
+        });
+        let own = UpdateAudit.assess(&Evidence::new(&own));
+        assert_eq!(own.status, Status::Observed);
         let events = healthy();
         let none = UpdateAudit.assess(&Evidence::new(&events));
         assert_eq!(none.status, Status::Unknown);

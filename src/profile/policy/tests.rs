@@ -113,8 +113,19 @@ fn signing_keys_and_sources_are_read_with_their_place() {
         "{}",
         finding.subject
     );
+    let publisher = "[[publisher-keys]]\nprefix = 'org.example:'\nfingerprint = 'aa'\nkey = 'x'\n";
+    let policy = load("", publisher).unwrap();
+    assert_eq!(policy.signing.publishers[0].name, "org.example:*");
+    // What the machine pins stays pinned, whether a project says it of more names or of fewer.
+    for own in ["org.", "org.example:", "org.example:left"] {
+        let own = publisher.replace("org.example:", own);
+        assert!(load(publisher, &own).is_err(), "{own}");
+    }
+    let other = publisher.replace("org.example:", "org.other:");
+    assert_eq!(load(publisher, &other).unwrap().signing.publishers.len(), 2);
     for wrong in [
         "trust-root = '/x'\n",
+        "[[publisher-keys]]\nfingerprint = 'aa'\nkey = 'x'\n",
         "[[sources]]\nrepository = 'https://code.invalid/a'\n",
         "[[signing-keys]]\norigin = 'https://registry.invalid/'\nid = 'a'\n",
         "[[signing-keys]]\norigin = 'https://r.invalid/'\nid = 'a'\nkey = 'A'\nusage = 'x'\n",

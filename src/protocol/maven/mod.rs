@@ -14,11 +14,12 @@ mod leads;
 mod local;
 mod metadata;
 mod path;
+mod signed;
 
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Kept, Protocol, ProtocolError};
+use super::{Class, Document, Index, Kept, Protocol, ProtocolError, Signs};
 use crate::model::maven;
 use crate::model::{Algorithm, Digest};
 
@@ -56,6 +57,10 @@ impl Protocol for Maven {
         metadata::check(document.url, document.body)
             .map_err(|error| ProtocolError::Malformed(error.to_string()))?;
         Ok(Index::default())
+    }
+
+    fn signs(&self) -> &'static dyn Signs {
+        &signed::MavenSigns
     }
 
     fn is_changing(&self, version: &str) -> bool {

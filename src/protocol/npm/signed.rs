@@ -4,11 +4,16 @@
 //! attestations: a publish attestation of the registry and the builder's provenance. `_npmUser` says how a
 //! version was published; it is in no signature. Everything is the registry's word until it is verified.
 //!
+//! The document of one version has no time of publication as a package's index has it, but the name under
+//! which the registry took the archive in, and that ends with the millisecond in which it did. Without it
+//! nobody could tell whether a key that has ended since was valid when it signed.
+//!
 //! npm registry signatures; npm provenance; in-toto Statement (the subject is a package URL).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use packageurl::PackageUrl;
 use serde::Deserialize;
@@ -19,12 +24,16 @@ use url::Url;
 use super::path::is_version;
 use crate::model::{Grade, KeyUse, SigningKey};
 use crate::protocol::{About, Attestation, Published, Signs};
-use crate::verify::signatures::Signature;
+use crate::verify::signatures::{Signature, stamp};
 
 /// Type of the registry's own attestation.
 const PUBLISH: &str = "https://github.com/npm/attestation/tree/main/specs/publish/";
 /// Attestations of one version.
 const MOST: usize = 16;
+/// Seconds between which a version can have been published: 2010 to 2100.
+const EARLIEST: u64 = 1_262_304_000;
+/// The end of that.
+const LATEST: u64 = 4_102_444_800;
 
 /// What npm registries have.
 #[derive(Debug)]
@@ -60,6 +69,8 @@ struct Version {
     user: Option<User>,
     #[serde(default)]
     repository: Option<Value>,
+    #[serde(default, rename = "_npmOperationalInternal")]
+    operational: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -67,6 +78,19 @@ struct Dist {
     integrity: Option<String>,
     #[serde(flatten)]
     marks: Marks,
+}
+
+/// When the registry took the archive in: `tmp/<name>_<version>_<milliseconds>_<number>`.
+fn taken_in(operational: Option<&Value>, version: &str) -> Option<String> {
+    let place = operational?.get("tmp")?.as_str()?;
+    let (_, rest) = place.split_once(&format!("_{version}_"))?;
+    let (milliseconds, _) = rest.split_once('_')?;
+    let since = Duration::from_millis(milliseconds.parse().ok()?);
+    let time = SystemTime::UNIX_EPOCH.checked_add(since)?;
+    // What is no moment of this registry's life is no statement.
+    (EARLIEST..=LATEST)
+        .contains(&since.as_secs())
+        .then(|| stamp(time))
 }
 
 /// Who published a version.
@@ -214,6 +238,7 @@ impl Signs for NpmSigns {
         };
         let integrity = read.dist.integrity.as_deref();
         Some(Published {
+            time: taken_in(read.operational.as_ref(), &read.version),
             grade: Some(read.user.as_ref().map_or(Grade::Unmarked, User::grade)),
             source,
             ..read.dist.marks.published(&read.version, integrity)
@@ -238,6 +263,7 @@ impl Signs for NpmSigns {
             bundle: one.bundle.get().to_owned(),
             by_repository: one.predicate_type.starts_with(PUBLISH),
             publisher: None,
+            over: None,
         });
         Some(all.collect())
     }
@@ -302,6 +328,28 @@ mod tests {
             assert_eq!(NpmSigns.version(LEFT, other.as_bytes()), None, "{other}");
         }
         assert_eq!(read(r#","dist":{"signatures":7}"#), None);
+    }
+
+    #[test]
+    fn the_place_of_the_archive_says_when_it_came() {
+        let time = |place: &str| {
+            let text = format!(
+                r#"{{"name":"left","version":"1.0.0","_npmOperationalInternal":{{"tmp":"{place}"}}}}"#
+            );
+            NpmSigns.version(LEFT, text.as_bytes()).unwrap().time
+        };
+        let good = time("tmp/left_1.0.0_1675965413405_0.37").unwrap();
+        assert_eq!(good, "2023-02-09T17:56:53Z");
+        for odd in [
+            "",
+            "tmp/left_1.0.1_1675965413405_0.37",
+            "tmp/left_1.0.0_x_0.37",
+            "tmp/left_1.0.0_1675965413405",
+            "tmp/left_1.0.0_5_0.37",
+            "tmp/left_1.0.0_99999999999999999_0.37",
+        ] {
+            assert_eq!(time(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -40,6 +40,9 @@ struct Identity {
     kind: String,
     #[serde(default)]
     repository: Option<String>,
+    /// Host and path, as one kind of publisher names its source.
+    #[serde(default)]
+    vcs_origin: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +67,9 @@ struct Envelope {
 impl Identity {
     /// The address of the source repository, as far as the publisher's kind says where that is.
     fn source(&self) -> Option<String> {
+        if let Some(origin) = &self.vcs_origin {
+            return Some(format!("https://{origin}"));
+        }
         let (_, site) = KINDS.iter().find(|(kind, _)| *kind == self.kind)?;
         Some(format!("{site}/{}", self.repository.as_ref()?))
     }
@@ -104,6 +110,7 @@ impl Signs for PypiSigns {
                         bundle: one.bundle(),
                         by_repository: false,
                         publisher: source.clone(),
+                        over: None,
                     });
                 }
             }

@@ -10,6 +10,7 @@ mod address;
 mod connector;
 mod forward;
 mod names;
+mod older;
 mod plain;
 mod pool;
 
@@ -28,6 +29,7 @@ use url::Url;
 
 pub(super) use connector::Connector;
 pub(super) use forward::{Forward, ForwardError};
+pub(super) use older::{Older, older};
 pub(super) use plain::{Unprotected, unprotected};
 
 use self::pool::{Lease, Message, Pool, SendError};

@@ -1,5 +1,6 @@
 //! The side requests about one artifact, and what comes of them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -16,10 +17,37 @@ use crate::model::{
 use crate::protocol::{Document, Published};
 use crate::proxy::pipeline::Pipeline;
 use crate::proxy::upstream::{self, Fetched};
+use crate::store::Item;
 use crate::verify::signatures::Keys;
 
+/// What is said about one artifact, in this run or an earlier one.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    /// The answers of an earlier run, which stand in the place of questions: then nobody is asked.
+    recalled: Option<BTreeMap<String, String>>,
+    /// The answers of this run; an empty one says that it was not there.
+    heard: BTreeMap<String, String>,
+    /// Whether there was a question that the earlier run had no answer to.
+    open: bool,
+}
+
+impl Hearing {
+    fn recalling(recalled: BTreeMap<String, String>) -> Self {
+        Self {
+            recalled: Some(recalled),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether something holds by what lies outside the repository.
+fn is_shown(vouched: &Vouched) -> bool {
+    let mut checks = vouched.checks.iter();
+    checks.any(|check| check.standing == Standing::Verified)
+}
+
 /// An answer to a side request.
-enum Answer {
+pub(super) enum Answer {
     Body(Bytes),
     /// It is not there, which is ordinary.
     Absent,
@@ -28,8 +56,41 @@ enum Answer {
 }
 
 impl Pipeline {
+    /// Says what there is to know about an artifact: by what was heard of these bytes in an earlier run,
+    /// if that still verifies, or else by asking.
+    pub(super) async fn learn_of(&self, job: &Job) -> (Vouched, Vec<Finding>) {
+        let origin = self.repositories.all().iter();
+        let mut origin = origin.filter(|one| one.id == job.repository);
+        let origin = origin.next().map(|one| redact_url(&one.origin));
+        let about = job.about();
+        let item = Item {
+            protocol: self.protocol.name(),
+            origin: &origin.unwrap_or_default(),
+            name: about.name,
+            version: about.version,
+            file: about.file.unwrap_or_default(),
+        };
+        let sha256 = &job.digests.sha256;
+        let kept = self.ledger.recall(item, sha256, limits::HEARD_AGE);
+        if let Some(heard) = kept.ok().flatten() {
+            let mut hearing = Hearing::recalling(heard.answers);
+            let (mut vouched, findings) = self.ask_about(job, &mut hearing).await;
+            if findings.is_empty() && is_shown(&vouched) && !hearing.open {
+                vouched.recalled = Some(heard.time);
+                return (vouched, findings);
+            }
+        }
+        let mut hearing = Hearing::default();
+        let (vouched, findings) = self.ask_about(job, &mut hearing).await;
+        if findings.is_empty() && is_shown(&vouched) && vouched.unasked.is_none() {
+            // It only spares requests: a run does not fail because it could not be kept.
+            let _ = self.ledger.keep_heard(item, sha256, hearing.heard);
+        }
+        (vouched, findings)
+    }
+
     /// Asks what there is to know about an artifact.
-    pub(super) async fn ask_about(&self, job: &Job) -> (Vouched, Vec<Finding>) {
+    async fn ask_about(&self, job: &Job, hearing: &mut Hearing) -> (Vouched, Vec<Finding>) {
         let mut vouched = job.vouched();
         let mut findings = Vec::new();
         let known = self.by_index(job, &mut vouched);
@@ -40,9 +101,12 @@ impl Pipeline {
         let offer = self.vouching.offer(&repository.id);
         let own = self.own_keys(repository, &offer).await;
         let published = self
-            .published(job, repository, &offer, own, known, &mut vouched)
+            .published(job, repository, &offer, own, known, &mut vouched, hearing)
             .await;
         if let Some(published) = &published {
+            if vouched.published.is_none() {
+                vouched.published.clone_from(&published.time);
+            }
             self.signatures(job, published, own, &mut vouched, &mut findings);
             if let Some(url) = &published.attestations {
                 self.attestations(
@@ -53,10 +117,13 @@ impl Pipeline {
                     url,
                     &mut vouched,
                     &mut findings,
+                    hearing,
                 )
                 .await;
             }
         }
+        self.detached(job, &offer, &mut vouched, &mut findings, hearing)
+            .await;
         self.compare_origin(job, repository, &mut vouched, &mut findings)
             .await;
         if vouched.published.is_none() {
@@ -98,6 +165,10 @@ impl Pipeline {
 
     /// What the repository says of that version: from the index that passed and, where that is worth a
     /// question, from the version's own document.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one question with all that it needs"
+    )]
     async fn published(
         &self,
         job: &Job,
@@ -106,6 +177,7 @@ impl Pipeline {
         own: Option<&Keys>,
         known: Option<Published>,
         vouched: &mut Vouched,
+        hearing: &mut Hearing,
     ) -> Option<Published> {
         let judge = &self.vouching.judge;
         let signs = judge.has_keys(&repository.id) || own.is_some();
@@ -118,7 +190,13 @@ impl Pipeline {
             return known;
         }
         match self
-            .side_question(&url, "application/json", limits::SIDE_DOCUMENT, offer)
+            .question(
+                hearing,
+                &url,
+                "application/json",
+                limits::SIDE_DOCUMENT,
+                offer,
+            )
             .await
         {
             Answer::Body(body) => {
@@ -193,6 +271,7 @@ impl Pipeline {
         stated: &Url,
         vouched: &mut Vouched,
         findings: &mut Vec<Finding>,
+        hearing: &mut Hearing,
     ) {
         // Whatever host an index names, only the repository itself is asked, as its managers do.
         let mut url = repository.base.clone();
@@ -200,7 +279,7 @@ impl Pipeline {
         let judge = &self.vouching.judge;
         let kinds = judge.signs.attestation_kinds();
         let body = match self
-            .side_question(&url, kinds, limits::ATTESTATIONS, offer)
+            .question(hearing, &url, kinds, limits::ATTESTATIONS, offer)
             .await
         {
             Answer::Body(body) => body,
@@ -245,7 +324,12 @@ impl Pipeline {
         vouched: &mut Vouched,
         findings: &mut Vec<Finding>,
     ) {
-        let signed = [Proof::RegistrySignature, Proof::PublishAttestation].into_iter();
+        let signed = [
+            Proof::RegistrySignature,
+            Proof::PublishAttestation,
+            Proof::PublisherSignature,
+        ];
+        let signed = signed.into_iter();
         let mut signed = signed.filter_map(|proof| vouched.standing(proof));
         if repository.origin == repository.base || signed.any(|it| it == Standing::Verified) {
             return;
@@ -361,8 +445,40 @@ impl Pipeline {
         }
     }
 
+    /// One question about an artifact, unless its answer is known.
+    pub(super) async fn question(
+        &self,
+        hearing: &mut Hearing,
+        url: &Url,
+        kinds: &'static str,
+        limit: u64,
+        offer: &Offer,
+    ) -> Answer {
+        if let Some(recalled) = &hearing.recalled {
+            return match recalled.get(url.as_str()).map(String::as_str) {
+                Some("") => Answer::Absent,
+                Some(answer) => Answer::Body(answer.to_owned().into()),
+                None => {
+                    hearing.open = true;
+                    Answer::Failed("nothing was heard of it in an earlier run".to_owned())
+                }
+            };
+        }
+        let answer = self.side_question(url, kinds, limit, offer).await;
+        let text = match &answer {
+            Answer::Body(body) => std::str::from_utf8(body).ok(),
+            Answer::Absent => Some(""),
+            Answer::Failed(_) => None,
+        };
+        let address = url.to_string();
+        hearing
+            .heard
+            .extend(text.map(|text| (address, text.to_owned())));
+        answer
+    }
+
     /// One side request within the bounds of the run.
-    async fn side_question(
+    pub(super) async fn side_question(
         &self,
         url: &Url,
         kinds: &'static str,

@@ -11,7 +11,8 @@ use crate::model::{
 };
 use crate::protocol::{About, Attestation, Protocol, Published, Signs};
 use crate::verify::signatures::{
-    Attested, Judgement, Key, Keys, Roots, Signed, Subject, moment, same_repository, stamp,
+    Attested, Judgement, Key, Keys, Publisher, Roots, Signed, Subject, moment, same_repository,
+    stamp,
 };
 
 /// Everything that a check needs and that does not change in a run.
@@ -22,6 +23,7 @@ pub(super) struct Judge {
     trusted: HashMap<String, Keys>,
     none: Keys,
     sources: Vec<SourcePin>,
+    publishers: Vec<Publisher>,
     /// Read when the first attestation is met: most runs meet none.
     roots: OnceLock<Result<Roots, String>>,
     replaced: Option<String>,
@@ -53,7 +55,14 @@ impl Judge {
             let read = Roots::new(Some(json)).map_err(SigningError::Roots)?;
             let _ = roots.set(Ok(read));
         }
+        let publishers = signing.publishers.iter().map(|stated| {
+            Publisher::read(stated).map_err(|source| SigningError::Publisher {
+                stated_in: stated.stated_in.clone(),
+                source,
+            })
+        });
         Ok(Self {
+            publishers: publishers.collect::<Result<_, _>>()?,
             signs: protocol.signs(),
             trusted,
             none: Keys::default(),
@@ -78,13 +87,32 @@ impl Judge {
     }
 
     /// The pin of a name: of several the one that says most.
-    fn pin(&self, name: &str) -> Option<&SourcePin> {
-        let matches = |pin: &&SourcePin| match pin.name.strip_suffix('*') {
-            Some(beginning) => name.starts_with(beginning),
-            None => pin.name == name,
+    pub(super) fn pin(&self, name: &str) -> Option<&SourcePin> {
+        let of = self.sources.iter().filter(|pin| covers(&pin.name, name));
+        of.max_by_key(|pin| says(&pin.name))
+    }
+
+    /// The keys of a name's publisher: those that are stated for it in the narrowest way.
+    pub(super) fn publishers(&self, name: &str) -> Vec<&Publisher> {
+        let of = || {
+            self.publishers
+                .iter()
+                .filter(|key| covers(key.name(), name))
         };
-        let says = |pin: &&SourcePin| (!pin.name.ends_with('*'), pin.name.len());
-        self.sources.iter().filter(matches).max_by_key(says)
+        let narrowest = of().map(|key| says(key.name())).max();
+        of().filter(|key| Some(says(key.name())) == narrowest)
+            .collect()
+    }
+
+    /// A check that contradicts, and the refusal for it.
+    pub(super) fn refused(
+        &self,
+        proof: Proof,
+        about: About<'_>,
+        reason: String,
+    ) -> (Check, Finding) {
+        let finding = invalid(proof, about, &reason);
+        (contradiction(proof, reason), finding)
     }
 
     /// Checks the repository's signatures over a version; nothing where it states none.
@@ -151,7 +179,10 @@ impl Judge {
             name: &name,
             digests: &all,
         };
-        let by = |keys: &Keys| roots.judge(&attestation.bundle, &subject, keys);
+        let by = |keys: &Keys| match &attestation.over {
+            Some(content) => roots.judge_beside(&attestation.bundle, &subject, keys, content),
+            None => roots.judge(&attestation.bundle, &subject, keys),
+        };
         let (judged, standing) = preferred(self.keys(repository), own, by);
         match judged {
             Judgement::Unknown(reason) => {
@@ -212,6 +243,19 @@ impl Judge {
             time: attested.time.map(stamp),
             reason,
         };
+        if expected.is_none() {
+            // Anybody may sign anything that he built from a source of his own.
+            let source = actual.unwrap_or("no source");
+            let reason = format!(
+                "it holds, built from {source}, and nobody says whether that is the right one"
+            );
+            let check = Check {
+                standing: Standing::Unknown,
+                reason: Some(redact_text(&reason)),
+                ..check
+            };
+            return (check, None, None);
+        }
         let built = attested.repository.zip(attested.commit);
         let built = built.map(|(repository, commit)| Built {
             repository,
@@ -222,6 +266,19 @@ impl Judge {
         });
         (check, built, None)
     }
+}
+
+/// Whether a stated name, or the beginning of one with a final `*`, is for that name.
+fn covers(stated: &str, name: &str) -> bool {
+    match stated.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => stated == name,
+    }
+}
+
+/// How much a stated name says.
+fn says(stated: &str) -> (bool, usize) {
+    (!stated.ends_with('*'), stated.len())
 }
 
 /// By the keys of the plan, or else by those of the repository itself, and what that is worth.

@@ -11,6 +11,7 @@
 //! through the channel that is checked: what holds by it is observed.
 
 mod ask;
+mod detached;
 mod judge;
 
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ use super::pipeline::Pipeline;
 use crate::model::{Check, Event, Finding, Repository, Signing, Vouched};
 use crate::protocol::{About, Protocol, Published};
 use crate::verify::Digests;
-use crate::verify::signatures::{KeyError, Keys, RootsError};
+use crate::verify::signatures::{KeyError, Keys, PublisherError, RootsError};
 
 /// Why keys or roots of the plan cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,15 @@ pub enum SigningError {
         #[source]
         source: KeyError,
     },
+    /// A publisher's key.
+    #[error("a publisher's key cannot be used ({stated_in}): {source}")]
+    Publisher {
+        /// Where it is written.
+        stated_in: String,
+        /// What is wrong.
+        #[source]
+        source: PublisherError,
+    },
     /// The trust root.
     #[error(transparent)]
     Roots(RootsError),
@@ -56,17 +66,18 @@ pub enum SigningError {
 struct Job {
     repository: String,
     named: Named,
-    file: String,
+    url: Url,
     digests: Digests,
     seen_before: bool,
 }
 
 impl Job {
     fn about(&self) -> About<'_> {
+        let file = self.named.file.as_deref();
         About {
             name: &self.named.name,
             version: &self.named.version,
-            file: Some(self.named.file.as_deref().unwrap_or(&self.file)),
+            file: Some(file.unwrap_or_else(|| last_segment(&self.url))),
         }
     }
 
@@ -82,6 +93,7 @@ impl Job {
             published: None,
             claimed: None,
             seen_before: self.seen_before,
+            recalled: None,
             unasked: None,
         }
     }
@@ -230,7 +242,7 @@ impl Pipeline {
         let job = Job {
             repository: repository.to_owned(),
             named: named.clone(),
-            file: last_segment(url).to_owned(),
+            url: url.clone(),
             digests: digests.clone(),
             seen_before,
         };
@@ -246,7 +258,7 @@ impl Pipeline {
     }
 
     async fn settle(&self, id: u64, job: &Job) {
-        let (vouched, findings) = self.ask_about(job).await;
+        let (vouched, findings) = self.learn_of(job).await;
         // What was given up at the end of the run has been reported.
         if self.vouching.end(id).is_none() {
             return;

@@ -189,6 +189,26 @@ pub(super) fn transport(plain: &ProbeAnswer, protected: &ProbeAnswer, public: bo
     }
 }
 
+/// What a greeting of TLS below 1.2 met, added to what a request without TLS met: that one was taken
+/// contradicts, that none was is the other half of what supports.
+pub(super) fn versions(mut transport: Said, older: &Result<Option<String>, String>) -> Said {
+    match older {
+        Ok(Some(version)) => {
+            let detail = format!("a connection with {version} was taken");
+            return said(TRANSPORT, Outcome::Contradicts, detail);
+        }
+        Ok(None) => transport.detail.push_str("; TLS below 1.2 is refused"),
+        Err(reason) => {
+            let open = format!("; whether TLS below 1.2 is refused cannot be told: {reason}");
+            transport.detail.push_str(&open);
+            if transport.outcome == Outcome::Supports {
+                transport.outcome = Outcome::CannotTell;
+            }
+        }
+    }
+    transport
+}
+
 fn starts_alike(left: &[u8], right: &[u8]) -> bool {
     let length = left.len().min(right.len());
     length > 0 && left.get(..length) == right.get(..length)
@@ -357,6 +377,21 @@ mod tests {
             transport(&text("x"), &status(404), true).outcome,
             Outcome::CannotTell
         );
+    }
+
+    #[test]
+    fn an_old_version_contradicts_and_its_refusal_completes() {
+        let by = |outcome, older: &Result<Option<String>, String>| {
+            versions(said(TRANSPORT, outcome, "x"), older).outcome
+        };
+        let taken = Ok(Some("TLS 1.1".to_owned()));
+        for before in [Outcome::Supports, Outcome::CannotTell, Outcome::Contradicts] {
+            assert_eq!(by(before, &taken), Outcome::Contradicts);
+            assert_eq!(by(before, &Ok(None)), before);
+        }
+        let unclear = Err("late".to_owned());
+        assert_eq!(by(Outcome::Supports, &unclear), Outcome::CannotTell);
+        assert_eq!(by(Outcome::Contradicts, &unclear), Outcome::Contradicts);
     }
 
     #[test]

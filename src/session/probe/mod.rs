@@ -224,8 +224,14 @@ impl<'a> Asking<'a> {
             return;
         }
         let (asked, answer) = self.ask(plain, None, true);
+        let older = match self.requests < REQUESTS {
+            true => self.inquiry.older(&self.repository.base),
+            false => Err("enough requests were made".to_owned()),
+        };
+        self.requests = (self.requests + 1).min(REQUESTS);
         let public = self.inquiry.is_public();
         let said = judge::transport(&answer, &protected, public);
+        let said = judge::versions(said, &older);
         self.note(asked, &answer, said);
     }
 

@@ -140,34 +140,60 @@ mod with {
                 Ok(parsed) => parsed,
                 Err(error) => return Judgement::Unknown(format!("it cannot be read: {error}")),
             };
-            if !statement.is_of(subject) {
+            let Some(digest) = statement.digest_of(subject) else {
                 let name = subject.name;
                 return Judgement::Invalid(format!("it is not about these bytes of `{name}`"));
-            }
-            let Some(digest) = subject.digests.iter().find_map(|digest| typed(digest)) else {
+            };
+            let Some(digest) = typed(digest) else {
                 return Judgement::Unknown("no digest of the bytes is known".to_owned());
             };
-            let mut attested = Attested {
+            let attested = Attested {
                 predicate: statement.predicate,
                 ..Attested::default()
             };
             match hint {
-                None => {
-                    let policy = VerificationPolicy::any_identity();
-                    let artifact = Artifact::Digest(digest);
-                    match self.verifier.verify(artifact, &parsed, &policy) {
-                        Ok(result) => {
-                            attested.time = time(&result);
-                            match result.certificate() {
-                                Some(certificate) => fill(&mut attested, certificate),
-                                None => return Judgement::Unknown("it has no certificate".into()),
-                            }
-                            Judgement::Holds(attested)
-                        }
-                        Err(error) => judge(&error),
-                    }
-                }
+                None => self.certified(Artifact::Digest(digest), &parsed, attested),
                 Some(hint) => self.keyed(&hint, digest, &parsed, keys, attested),
+            }
+        }
+
+        /// Checks a signature over bytes that names nothing, or an attestation over them.
+        pub fn judge_beside(
+            &self,
+            bundle: &str,
+            subject: &Subject<'_>,
+            keys: &Keys,
+            content: &[u8],
+        ) -> Judgement<Attested> {
+            if bundle.len() > LENGTH || statement::read(bundle).is_some() {
+                return self.judge(bundle, subject, keys);
+            }
+            match Bundle::from_json(bundle) {
+                Ok(parsed) => ring::lending(content, || {
+                    self.certified(Artifact::Blob(content), &parsed, Attested::default())
+                }),
+                Err(error) => Judgement::Unknown(format!("it cannot be read: {error}")),
+            }
+        }
+
+        /// Checks what a certificate signed.
+        fn certified(
+            &self,
+            artifact: Artifact<'_>,
+            bundle: &Bundle,
+            mut attested: Attested,
+        ) -> Judgement<Attested> {
+            let policy = VerificationPolicy::any_identity();
+            match self.verifier.verify(artifact, bundle, &policy) {
+                Ok(result) => {
+                    attested.time = time(&result);
+                    match result.certificate() {
+                        Some(certificate) => fill(&mut attested, certificate),
+                        None => return Judgement::Unknown("it has no certificate".into()),
+                    }
+                    Judgement::Holds(attested)
+                }
+                Err(error) => judge(&error),
             }
         }
 
@@ -258,6 +284,9 @@ mod with {
             )
         } else if let Error::TransparencyLog(log) = error {
             matches!(log, TransparencyLogError::UnknownLog { .. })
+        } else if let Error::SignatureInvalid(reason) = error {
+            // The provider's word for what it has no algorithm for: nothing was checked.
+            reason.contains("Unsupported algorithm")
         } else if let Error::Timestamp(time) = error {
             matches!(time, TimestampError::NoVerifiedTimestamp(_))
         } else {
@@ -305,6 +334,17 @@ mod without {
         pub fn judge(&self, _: &str, _: &Subject<'_>, _: &Keys) -> Judgement<Attested> {
             Judgement::Unknown("this build of v4run does not verify Sigstore bundles".to_owned())
         }
+
+        /// Nothing is verified.
+        pub fn judge_beside(
+            &self,
+            bundle: &str,
+            subject: &Subject<'_>,
+            keys: &Keys,
+            _: &[u8],
+        ) -> Judgement<Attested> {
+            self.judge(bundle, subject, keys)
+        }
     }
 }
 
@@ -349,9 +389,11 @@ mod tests {
         keys: &[SigningKey],
     ) -> Judgement<Attested> {
         let roots = Roots::new(None).unwrap();
+        // As in a run: both digests are known, and a statement may have either.
+        let other = super::super::samples::digest(Algorithm::Sha256, 9);
         let subject = Subject {
             name,
-            digests: &[digest],
+            digests: &[&other, digest],
         };
         roots.judge(&bundle.to_string(), &subject, &Keys::read(keys).unwrap())
     }

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod key;
+mod openpgp;
 mod registry;
 #[cfg(feature = "sigstore")]
 mod ring;
@@ -20,6 +21,7 @@ mod statement;
 
 pub use bundle::{Attested, Roots, RootsError, Subject};
 pub use key::{Key, KeyError, Keys};
+pub use openpgp::{Publisher, PublisherError, SignedBy, judge as judge_detached};
 pub use registry::{Signature, Signed};
 pub use source::same_repository;
 

@@ -1,9 +1,13 @@
 //! The cryptography of Sigstore bundles, done by the one provider that the whole program uses.
 //!
 //! Hashes and verification only: nothing here signs. What it cannot check is an error, never a pass.
-//! Signatures over a digest that was computed elsewhere are not supported; attestations have none.
+//! The provider checks signatures over bytes and not over digests. Where the library asks for the latter,
+//! which it does for signatures that name nothing, the bytes are lent for the time of the call: their digest
+//! is compared, and the signature is checked over them.
 
-use ring::digest::{Context, SHA256, SHA384, SHA512};
+use std::cell::RefCell;
+
+use ring::digest::{Context, SHA256, SHA384, SHA512, digest};
 use ring::signature::{self as check, UnparsedPublicKey, VerificationAlgorithm};
 use sigstore_verify::crypto::provider::{CryptoProvider, HashContext, install_default_provider};
 use sigstore_verify::crypto::{Error, SigningScheme};
@@ -12,6 +16,19 @@ use sigstore_verify::types::HashAlgorithm;
 /// Makes it the provider of this process. Whoever was first stays, and is this one.
 pub(super) fn install() {
     let _ = install_default_provider(&Ring);
+}
+
+thread_local! {
+    /// The bytes of which a digest may be checked.
+    static LENT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Does something that checks a signature over the digest of these bytes.
+pub(super) fn lending<T>(content: &[u8], check: impl FnOnce() -> T) -> T {
+    LENT.set(Some(content.to_vec()));
+    let checked = check();
+    LENT.set(None);
+    checked
 }
 
 #[derive(Debug)]
@@ -79,11 +96,22 @@ impl CryptoProvider for Ring {
     fn verify_prehashed(
         &self,
         scheme: SigningScheme,
-        _key: &[u8],
-        _digest: &[u8],
-        _signature: &[u8],
+        key: &[u8],
+        hashed: &[u8],
+        signature: &[u8],
     ) -> Result<(), Error> {
-        let text = format!("{} over a digest", scheme.name());
-        Err(Error::UnsupportedAlgorithm(text))
+        LENT.with_borrow(|content| {
+            let same = |content: &&Vec<u8>| {
+                let mut all = [&SHA256, &SHA384, &SHA512].into_iter();
+                all.any(|algorithm| digest(algorithm, content).as_ref() == hashed)
+            };
+            match content.as_ref().filter(same) {
+                Some(content) => self.verify_raw(scheme, key, content, signature),
+                None => {
+                    let text = format!("{} over a digest", scheme.name());
+                    Err(Error::UnsupportedAlgorithm(text))
+                }
+            }
+        })
     }
 }

@@ -10,6 +10,12 @@ pub fn same_repository(one: &str, other: &str) -> bool {
     matches!((normal(one), normal(other)), (Some(one), Some(other)) if one == other)
 }
 
+/// Whether a text without a scheme begins with a host: one with a dot, before owner and name.
+fn has_host(text: &str) -> bool {
+    let mut segments = text.split('/');
+    segments.next().is_some_and(|first| first.contains('.')) && segments.count() >= 2
+}
+
 /// Host and path, lower case, without decoration.
 fn normal(text: &str) -> Option<String> {
     let text = text.trim();
@@ -20,6 +26,8 @@ fn normal(text: &str) -> Option<String> {
             let host = login.rsplit('@').next()?;
             format!("https://{host}/{path}")
         }
+        // Some issuers write host and path alone.
+        None if has_host(text) => format!("https://{text}"),
         _ => text.to_owned(),
     };
     let url = Url::parse(&spelled).ok()?;
@@ -47,6 +55,7 @@ mod tests {
             "git://code.invalid/owner/name.git",
             "ssh://git@code.invalid/owner/name",
             "git@code.invalid:owner/name.git",
+            "code.invalid/Owner/name",
             "https://code.invalid/owner/name/",
             "https://code.invalid/owner/name#readme",
         ] {
@@ -59,6 +68,8 @@ mod tests {
             "https://code.invalid:8443@evil.invalid/owner/name",
             "https://code.invalid/",
             "file:///owner/name",
+            "code.invalid/owner",
+            "./owner/name/x",
             "owner/name",
             "",
         ] {

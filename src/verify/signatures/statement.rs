@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::Subject;
-use crate::model::Algorithm;
+use crate::model::{Algorithm, Digest};
 
 /// A statement, as far as it is looked at.
 #[derive(Debug, Deserialize)]
@@ -61,19 +61,22 @@ pub(super) fn read(bundle: &str) -> Option<(Statement, Option<String>)> {
 }
 
 impl Statement {
-    /// Whether it is about that artifact: one subject has both its name and one of its digests.
-    pub(super) fn is_of(&self, subject: &Subject<'_>) -> bool {
-        self.subject.iter().any(|named| {
-            named.name == subject.name
-                && subject.digests.iter().any(|digest| {
-                    let name = match digest.algorithm() {
-                        Algorithm::Sha256 => "sha256",
-                        Algorithm::Sha512 => "sha512",
-                        Algorithm::Md5 | Algorithm::Sha1 | Algorithm::Sha384 => return false,
-                    };
-                    let stated = named.digest.get(name);
-                    stated.is_some_and(|stated| stated.eq_ignore_ascii_case(&digest.hex()))
-                })
+    /// The digest by which it is about that artifact: one subject has its name and this one of its
+    /// digests. A statement need not have each kind, and whoever checks must ask for one that it has.
+    pub(super) fn digest_of<'a>(&self, subject: &Subject<'a>) -> Option<&'a Digest> {
+        let named = self.subject.iter();
+        let mut named = named.filter(|named| named.name == subject.name);
+        named.find_map(|named| {
+            let mut digests = subject.digests.iter().copied();
+            digests.find(|digest| {
+                let name = match digest.algorithm() {
+                    Algorithm::Sha256 => "sha256",
+                    Algorithm::Sha512 => "sha512",
+                    Algorithm::Md5 | Algorithm::Sha1 | Algorithm::Sha384 => return false,
+                };
+                let stated = named.digest.get(name);
+                stated.is_some_and(|stated| stated.eq_ignore_ascii_case(&digest.hex()))
+            })
         })
     }
 }

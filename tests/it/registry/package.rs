@@ -222,6 +222,22 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// An archive that was made elsewhere.
+    pub(super) fn of(name: &str, version: &str, tarball: &[u8]) -> Self {
+        let fields = [("name", name), ("version", version)];
+        Self {
+            name: name.into(),
+            version: version.into(),
+            manifest: fields
+                .map(|(key, value)| (key.into(), value.into()))
+                .into_iter()
+                .collect(),
+            sha512: sri_sha512(tarball),
+            shasum: sha1_hex(tarball),
+            tarball: tarball.into(),
+        }
+    }
+
     /// Path of the archive below the registry's base, without a leading slash.
     pub(crate) fn path(&self) -> String {
         let base = self.name.rsplit('/').next().unwrap();
