@@ -95,6 +95,14 @@ impl Protocol for Pypi {
         self.accept(JSON)
     }
 
+    fn index_kind(&self, body: &[u8]) -> Option<&'static str> {
+        // Pages are asked for in JSON; one in another form tells by its first letter.
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => Some(JSON),
+            Some(_) | None => Some("text/html"),
+        }
+    }
+
     fn index_address(&self, base: &Url, name: &str) -> Option<Url> {
         base.join(&format!("{name}/")).ok()
     }
