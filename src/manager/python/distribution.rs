@@ -69,6 +69,14 @@ pub(in crate::manager) struct Distribution {
     pub(in crate::manager) identity: String,
 }
 
+impl Distribution {
+    /// Whether it says that it is a directory, as an editable install does.
+    pub(in crate::manager) fn is_directory(&self) -> bool {
+        let direct = self.direct.as_ref();
+        direct.is_some_and(|direct| direct.dir_info.is_some())
+    }
+}
+
 /// Reads the distributions of a package directory, in order of their folders. `files` says whether
 /// their lists of files are read too. The second part names folders that cannot be read.
 pub(in crate::manager) fn read(place: &Path, files: bool) -> (Vec<Distribution>, Vec<String>) {

@@ -14,6 +14,7 @@ mod html;
 mod json;
 mod judge;
 mod lifecycle;
+mod origin;
 mod page;
 mod path;
 mod probing;
@@ -133,7 +134,9 @@ impl Protocol for Pypi {
         if !file::is_wheel(artifact.file) {
             return Ok(None);
         }
-        wheel::inspect(artifact, content).map(Some)
+        let inspection = wheel::inspect(artifact, content)?;
+        origin::check(artifact.file, &inspection)?;
+        Ok(Some(inspection))
     }
 }
 
