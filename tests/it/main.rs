@@ -40,6 +40,7 @@ mod network;
 mod npmrc;
 mod page;
 mod pip_archive;
+mod pip_attack;
 mod pip_code;
 mod pip_config;
 mod pip_index;
