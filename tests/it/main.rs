@@ -62,6 +62,7 @@ mod signatures;
 mod surroundings;
 mod upstream;
 mod uv;
+mod uv_attack;
 mod uv_code;
 mod uv_install;
 mod uv_sync;
