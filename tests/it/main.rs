@@ -66,3 +66,4 @@ mod uv_attack;
 mod uv_code;
 mod uv_install;
 mod uv_sync;
+mod uv_ways;
