@@ -39,6 +39,7 @@ mod mvn_trust;
 mod network;
 mod npmrc;
 mod page;
+mod pip_anchor;
 mod pip_archive;
 mod pip_attack;
 mod pip_code;
