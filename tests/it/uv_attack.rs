@@ -95,3 +95,30 @@ fn no_other_package_brings_a_uv() {
     uv.python.pip(&["install", "ivy"]).run().succeeds();
     assert!(uv.python.program("uv").is_file());
 }
+
+#[test]
+fn the_library_of_an_environment_is_its_interpreter_s_own() {
+    let registry = Registry::start();
+    let uv = Uv::new(&registry);
+    let python = &uv.python;
+    let ran = python.environment().join("ran");
+    let ran_at = ran.display().to_string();
+    let early = format!("import posix\nposix.close(posix.open({ran_at:?}, posix.O_CREAT))\n");
+    let packages = python.packages();
+    let library = packages.strip_prefix(python.environment()).unwrap();
+    let library = library.parent().unwrap().display().to_string();
+    for module in ["os.py", "encodings/__init__.py", "lib-dynload/x"] {
+        python
+            .project
+            .file(&format!("evil/{library}/{module}"), &early);
+    }
+    python.project.file("evil/bin/x", "");
+    let home = python.project.path("evil/bin").display().to_string();
+    let settings = python.environment().join("pyvenv.cfg");
+    fs::write(settings, format!("home = {home}\n")).unwrap();
+    let run = uv.v4run(&["pip", "list"]).run();
+    assert!(run.code() != 0 && !ran.exists(), "{}", run.told());
+    // Positive control: bare uv asks an interpreter with that library.
+    uv.bare(&["pip", "list"]).run();
+    assert!(ran.exists(), "the control does not fire");
+}
