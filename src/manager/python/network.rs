@@ -372,7 +372,8 @@ mod tests {
             prefix: base.clone(),
             scripts: base.join("bin"),
             interpreter: root.join("base/bin/python3.11"),
-            pip: packages.join("pip"),
+            // Not known yet to a manager that is not pip: reserved all the same.
+            pip: PathBuf::new(),
             ..Target::default()
         };
         let layout = layout(&target, &install, &Programs::default());
@@ -397,6 +398,8 @@ mod tests {
         assert_eq!(
             reserved,
             [
+                ("bin/uv".to_owned(), "uv".to_owned()),
+                ("bin/uvx".to_owned(), "uv".to_owned()),
                 (
                     "lib/python3.11/site-packages/pip".to_owned(),
                     "pip".to_owned()
