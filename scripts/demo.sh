@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a real project of more than fifty packages through v4run, from the registry that npm is
-# configured for, and shows what was recorded.
+# configured for, and shows what was recorded; then five known Python packages, beside bare pip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh demo
@@ -28,3 +28,4 @@ record=$(mktemp -d -u "${TMPDIR:-/tmp}/v4run-demo-record.XXXXXX")
 echo '== v4run assess'
 "$v4run" assess "$record"
 echo "record: $record"
+"$OLDPWD/scripts/demo_pip.sh" "$v4run"

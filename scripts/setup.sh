@@ -17,6 +17,9 @@ maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-p
   libmaven-dependency-plugin-java libmaven-deploy-plugin-java libmaven-install-plugin-java
   libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java junit4)
 case $want in
+demo)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+  ;;
 test)
   need setpriv util-linux
   # The report page is looked at in a browser.

@@ -50,3 +50,35 @@ pub struct InstalledPackage {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
 }
+
+/// Names that the CycloneDX property taxonomy has for the packages of an ecosystem.
+///
+/// <https://github.com/CycloneDX/cyclonedx-property-taxonomy>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taxonomy {
+    /// Where the package lies.
+    pub path: &'static str,
+    /// That it was shipped inside another package.
+    pub bundled: &'static str,
+    /// That it is needed for development only.
+    pub development: &'static str,
+}
+
+/// By the beginning of the package URL.
+const TAXONOMIES: &[(&str, Taxonomy)] = &[(
+    "pkg:npm/",
+    Taxonomy {
+        path: "cdx:npm:package:path",
+        bundled: "cdx:npm:package:bundled",
+        development: "cdx:npm:package:development",
+    },
+)];
+
+impl Taxonomy {
+    /// The names for a package, where its ecosystem has any.
+    pub fn of(purl: &str) -> Option<&'static Self> {
+        let mut all = TAXONOMIES.iter();
+        let (_, names) = all.find(|(start, _)| purl.starts_with(start))?;
+        Some(names)
+    }
+}

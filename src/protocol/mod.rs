@@ -243,6 +243,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
         "*/*"
     }
 
+    /// The `Content-Type` that such an answer has by its first bytes, where its own is not at hand.
+    fn index_kind(&self, _body: &[u8]) -> Option<&'static str> {
+        None
+    }
+
     /// Where a repository has the index of a package, if one name may come from any repository of
     /// a run. `None` where each name has one repository by the manager's configuration.
     fn index_address(&self, _base: &Url, _name: &str) -> Option<Url> {

@@ -47,6 +47,15 @@ const BLOCKING: [&str; 7] = [
 /// Lines of code that a file may have, its tests not counted.
 const LONGEST: usize = 600;
 
+/// The core: what differs between managers is a method of `Manager` or `Protocol`, or profile data.
+const CORE: [&str; 5] = ["sandbox", "supervisor", "proxy", "record", "session"];
+
+/// What the core may not name, beside managers and protocols by their own lists.
+const LANGUAGES: [&str; 4] = ["python", "java", "javascript", "nodejs"];
+
+/// Sources of the core that are compiled for tests only.
+const SAMPLES: [&str; 2] = ["record/fixture.rs", "proxy/tests/"];
+
 /// Files by path below `src`.
 type Sources = BTreeMap<String, String>;
 
@@ -75,7 +84,10 @@ fn read(directory: &Path, prefix: &str, ending: &str, found: &mut Sources) {
 
 /// The part of a file that ships: everything before its test module.
 fn shipped(text: &str) -> &str {
-    text.find("#[cfg(test)]\nmod ")
+    ["#[cfg(test)]\nmod ", "#[cfg(test)]\npub(super) mod tests {"]
+        .iter()
+        .filter_map(|start| text.find(start))
+        .min()
         .map_or(text, |at| &text[..at])
 }
 
@@ -236,6 +248,44 @@ fn fences(sources: &Sources) -> Vec<String> {
     wrong
 }
 
+/// Words of a line: of `PipVersion`, `is_pip` and `"pkg:pip/"` each time `pip`.
+fn words(line: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut humped = true;
+    for letter in line.chars() {
+        let hump = letter.is_uppercase();
+        if !letter.is_alphabetic() || (hump && !humped) {
+            found.push(String::new());
+        }
+        humped = hump;
+        if let Some(word) = found.last_mut().filter(|_| letter.is_alphabetic()) {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    found
+}
+
+fn managers_in_the_core(sources: &Sources) -> Vec<String> {
+    let managers = v4run::manager::ALL.iter().map(|one| one.name());
+    let protocols = v4run::protocol::ALL.iter().map(|one| one.name());
+    let names: Vec<&str> = managers.chain(protocols).chain(LANGUAGES).collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources {
+        let test = path.ends_with("/tests.rs") || SAMPLES.iter().any(|own| path.starts_with(own));
+        if test || !CORE.contains(&top(path)) {
+            continue;
+        }
+        for (number, line) in code(shipped(text)) {
+            let said = words(line).into_iter();
+            let mut said = said.filter(|word| names.contains(&word.as_str()));
+            if let Some(word) = said.next() {
+                wrong.push(format!("{path}:{number}: the core names `{word}`"));
+            }
+        }
+    }
+    wrong
+}
+
 #[track_caller]
 fn none(wrong: Vec<String>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -268,6 +318,11 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn other_people_s_crates_stay_in_their_places() {
     none(fences(&sources()));
+}
+
+#[test]
+fn the_core_names_no_manager() {
+    none(managers_in_the_core(&sources()));
 }
 
 #[test]
@@ -355,7 +410,27 @@ fn every_finding_is_brought_about_by_a_test() {
 fn the_checks_can_fail() {
     type Check = fn(&Sources) -> Vec<String>;
     let long = format!("//! x\n{}", "fn a() {}\n".repeat(LONGEST));
-    let cases: [(Check, &str, &str); 16] = [
+    let cases: [(Check, &str, &str); 20] = [
+        (
+            managers_in_the_core,
+            "proxy/a.rs",
+            "//! x\nif name == \"pip\" {}\n",
+        ),
+        (
+            managers_in_the_core,
+            "session/a.rs",
+            "//! x\nlet is_uv = 1;\n",
+        ),
+        (
+            managers_in_the_core,
+            "record/a.rs",
+            "//! x\nuse crate::protocol::PypiPage;\n",
+        ),
+        (
+            managers_in_the_core,
+            "supervisor/a.rs",
+            "//! x\nlet a = \"pkg:maven/\";\n",
+        ),
         (layers, "model/a.rs", "//! x\nuse crate::proxy::Proxy;\n"),
         (
             layers,
@@ -397,7 +472,12 @@ fn the_checks_can_fail() {
         let wrong = check(&Sources::from([(path.to_string(), text.to_string())]));
         assert!(!wrong.is_empty(), "not found: {path}: {text}");
     }
-    let fine: [(Check, &str, &str); 4] = [
+    let fine: [(Check, &str, &str); 5] = [
+        (
+            managers_in_the_core,
+            "proxy/a.rs",
+            "//! npm\nlet pipe = piped; // pip\n#[cfg(test)]\nmod tests {\"pip\"}\n",
+        ),
         (
             layers,
             "proxy/a.rs",

@@ -203,10 +203,11 @@ fn files_go_where_the_command_line_says() {
         .succeeds();
     assert!(project.path("made/fern-2.0.0-py3-none-any.whl").is_file());
     python
-        .v4run(&["install", "--target", "tree", "oak"])
+        .v4run(&["install", "--target", "tree", "oak[more]"])
         .run()
         .succeeds();
     assert!(project.path("tree/leaf.py").is_file());
+    assert!(project.path("tree/bin/fern").is_file());
     python
         .v4run(&["install", "--prefix", "prefix", "fern"])
         .run()

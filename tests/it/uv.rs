@@ -71,12 +71,15 @@ impl Uv {
     /// A `pyproject.toml` with these dependencies, and its lock, made by bare uv.
     pub(crate) fn locked(&self, dependencies: &[&str]) {
         let list: Vec<String> = dependencies.iter().map(|one| format!("'{one}'")).collect();
-        let text = format!(
-            "[project]\nname = 'demo'\nversion = '0'\nrequires-python = '>=3.9'\n\
-             dependencies = [{}]\n",
-            list.join(", ")
-        );
-        self.python.project.file("pyproject.toml", &text);
+        self.project(&format!("dependencies = [{}]\n", list.join(", ")));
+    }
+
+    /// A `pyproject.toml` that goes on with that text, and its lock, made by bare uv.
+    pub(crate) fn project(&self, text: &str) {
+        let start = "[project]\nname = 'demo'\nversion = '0'\nrequires-python = '>=3.9'\n";
+        self.python
+            .project
+            .file("pyproject.toml", &format!("{start}{text}"));
         let python = self.python.program("python").display().to_string();
         self.bare(&["lock", "--python", &python]).run().succeeds();
     }

@@ -69,6 +69,14 @@ pub(in crate::manager) struct Distribution {
     pub(in crate::manager) identity: String,
 }
 
+impl Distribution {
+    /// Whether it says that it is a directory, as an editable install does.
+    pub(in crate::manager) fn is_directory(&self) -> bool {
+        let direct = self.direct.as_ref();
+        direct.is_some_and(|direct| direct.dir_info.is_some())
+    }
+}
+
 /// Reads the distributions of a package directory, in order of their folders. `files` says whether
 /// their lists of files are read too. The second part names folders that cannot be read.
 pub(in crate::manager) fn read(place: &Path, files: bool) -> (Vec<Distribution>, Vec<String>) {
@@ -170,7 +178,7 @@ fn entries(place: &Path, record: &Path) -> Option<Vec<Entry>> {
         let path = row.get(0).filter(|path| !path.is_empty())?;
         let digest = row.get(1).and_then(digest);
         found.push(Entry {
-            path: joined(place, Path::new(path)),
+            path: moved(place, Path::new(path)).unwrap_or_else(|| joined(place, Path::new(path))),
             digest,
             size: row.get(2).and_then(|size| size.parse().ok()),
         });
@@ -190,6 +198,17 @@ fn digest(text: &str) -> Option<Digest> {
     };
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     Digest::new(algorithm, engine.decode(value.trim_end_matches('=')).ok()?).ok()
+}
+
+/// Where a file lies that pip made elsewhere: for `--target` it installs into `lib/python` of a
+/// directory of its own, lists the programs from there, and moves both without changing the list.
+fn moved(place: &Path, path: &Path) -> Option<PathBuf> {
+    let rest = path.strip_prefix("../..").ok()?;
+    let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+    let named = |part: Component<'_>| matches!(part, Component::Normal(_));
+    let beside = place.join(rest);
+    (rest.components().all(named) && there(&beside) && !there(&joined(place, path)))
+        .then_some(beside)
 }
 
 /// A path of a list, by name only.
@@ -235,6 +254,27 @@ mod tests {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn programs_of_a_target_lie_beside_the_packages() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("work/tree");
+        write(&place, "bin/leaf", "");
+        let of = |path: &str| moved(&place, Path::new(path));
+        assert_eq!(of("../../bin/leaf"), Some(place.join("bin/leaf")));
+        for path in [
+            "../../bin/oak",
+            "bin/leaf",
+            "../bin/leaf",
+            "../../../bin/leaf",
+            "../../bin/../../tree/bin/leaf",
+        ] {
+            assert_eq!(of(path), None, "{path}");
+        }
+        // What is where the list says it is was not moved.
+        write(directory.path(), "bin/leaf", "");
+        assert_eq!(of("../../bin/leaf"), None);
     }
 
     #[test]

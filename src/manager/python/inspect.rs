@@ -134,6 +134,8 @@ pub(in crate::manager) fn inspect(prepared: &Prepared, before: &Snapshot) -> Ins
         InstalledPackage {
             path: path_of(prepared, distribution),
             retained: kept,
+            // No run installs a directory, whatever a file of the package says.
+            local: kept && distribution.is_directory(),
             ..package(distribution, entry.filter(|_| !kept), marker, &paths)
         }
     });
@@ -182,7 +184,6 @@ fn package(
     if let Some(installer) = &distribution.installer {
         details.insert("installer".to_owned(), installer.clone());
     }
-    let direct = distribution.direct.as_ref();
     InstalledPackage {
         purl: purl(&distribution.name, &distribution.version),
         name: distribution.name.clone(),
@@ -196,7 +197,7 @@ fn package(
         optional: false,
         bundled: false,
         retained: false,
-        local: direct.is_some_and(|direct| direct.dir_info.is_some()),
+        local: false,
         scripts: Vec::new(),
         dependencies: needs.into_iter().collect(),
         details,

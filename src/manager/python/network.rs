@@ -1,5 +1,6 @@
 //! What the proxy may do for a pip run: its indexes, and where the files of wheels go.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -144,15 +145,22 @@ pub(in crate::manager) fn layout(
                 digest: None,
             }),
     );
-    let pip = relative(&target.pip).map(|path| (path, "pip".to_owned()));
+    // A file that is added there counts for the next start of pip as much as one that is changed;
+    // also where pip is not yet, or another manager installs.
+    let places = install.packages.iter().map(|place| place.join("pip"));
+    let pip = places.chain(Some(target.pip.clone()));
+    let pip: BTreeSet<String> = pip.filter_map(|path| relative(&path)).collect();
+    let pip = pip.into_iter().map(|path| (path, "pip".to_owned()));
+    let uv = ["uv", "uvx"].map(|name| install.scripts.join(name));
+    let uv = uv.iter().filter_map(|path| relative(path));
+    let uv = uv.map(|path| (path, "uv".to_owned()));
     let other = second_names(install).into_iter();
-    let reserved = pip
-        .into_iter()
-        .chain(other.map(|name| (name, String::new())));
+    let other = other.map(|name| (name, String::new()));
     Layout {
         places: install.by_word(),
         occupied,
-        reserved: reserved.collect(),
+        // Where the environment is active, its `uv` would be the one of the next run.
+        reserved: pip.chain(uv).chain(other).collect(),
         programs: programs.names.clone(),
         fitting: fitting(target),
         room: install.packages.first().and_then(|place| room(place)),
@@ -364,7 +372,8 @@ mod tests {
             prefix: base.clone(),
             scripts: base.join("bin"),
             interpreter: root.join("base/bin/python3.11"),
-            pip: packages.join("pip"),
+            // Not known yet to a manager that is not pip: reserved all the same.
+            pip: PathBuf::new(),
             ..Target::default()
         };
         let layout = layout(&target, &install, &Programs::default());
@@ -389,6 +398,8 @@ mod tests {
         assert_eq!(
             reserved,
             [
+                ("bin/uv".to_owned(), "uv".to_owned()),
+                ("bin/uvx".to_owned(), "uv".to_owned()),
                 (
                     "lib/python3.11/site-packages/pip".to_owned(),
                     "pip".to_owned()

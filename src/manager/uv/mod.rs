@@ -21,6 +21,7 @@ mod find;
 mod index;
 mod launch;
 mod line;
+mod locked;
 mod lockfile;
 mod options;
 mod prepare;
@@ -56,11 +57,16 @@ impl Manager for Uv {
     }
 
     fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed {
-        Installed {
+        let installed = inspect::inspect(prepared, before);
+        match locked::read(&prepared.notes) {
+            // What is in the lock was chosen before: the third view, and whatever is fetched is used.
+            Some(locked) => locked::compare(&locked, installed),
             // uv leaves no list of what it chose; it may read the metadata of a wheel that it does
             // not take. That nothing is there which was not fetched is compared all the same.
-            chooses: true,
-            ..inspect::inspect(prepared, before)
+            None => Installed {
+                chooses: true,
+                ..installed
+            },
         }
     }
 

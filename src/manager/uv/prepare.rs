@@ -4,12 +4,14 @@
 //! uv would take settings from, interpreter and environment, then query and launch. The only writes
 //! are into the run's private directories.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::find::{self, Program, Wanted};
 use super::launch::CERTIFICATES;
 use super::line::{self, Command, Line, variable};
+use super::locked;
 use super::query::Question;
 use super::wants::{self, Wants};
 use crate::manager::place::resolved;
@@ -182,9 +184,18 @@ impl Plan<'_> {
             },
             installs,
             locked: false,
-            notes: inspect::notes(&looked, None, &self.wants.requirements),
+            notes: self.notes(&looked),
             events: std::mem::take(&mut self.wants.events),
         })
+    }
+
+    /// What the look afterwards has to know.
+    fn notes(&self, looked: &Install) -> BTreeMap<String, String> {
+        let mut notes = inspect::notes(looked, None, &self.wants.requirements);
+        if self.line.command == Command::Sync {
+            notes.extend([locked::note(&self.wants.locked)]);
+        }
+        notes
     }
 
     /// Where packages go, if the command is one that changes an environment.

@@ -10,7 +10,7 @@ use super::document::Document;
 use super::find::Program;
 use super::index::{self, Indexes};
 use super::line::{Command, Line, variable};
-use super::lockfile;
+use super::{locked, lockfile};
 use crate::manager::pip;
 use crate::manager::python::asked::{Origin, Requirement};
 use crate::manager::python::gather::{self, Gatherer, Grounds};
@@ -39,6 +39,8 @@ pub(super) struct Wants {
     pub(super) requirements: Vec<Requirement>,
     /// Digests known before the start.
     pub(super) expected: Vec<Expected>,
+    /// Packages of the lock that is installed from.
+    pub(super) locked: Vec<String>,
     /// Local wheels with their digest.
     pub(super) pinned: Vec<(PathBuf, Integrity)>,
     /// Files that uv reads.
@@ -101,6 +103,7 @@ pub(super) fn read(
         words: read.words,
         requirements: read.requirements,
         expected: read.expected,
+        locked: read.locked,
         pinned: read.pinned,
         reads: read.reads,
         views: read.views,
@@ -126,6 +129,7 @@ struct Reading<'a> {
 /// What [`Reading`] finds.
 #[derive(Default)]
 struct Read {
+    locked: Vec<String>,
     effective: Vec<crate::manager::python::asked::Index>,
     words: Vec<String>,
     requirements: Vec<Requirement>,
@@ -173,15 +177,17 @@ impl Reading<'_> {
         let mut expected = stated::stated(&gathered);
         expected.extend(gathered.expected.iter().cloned());
         let mut views = gathered.views.clone();
+        let mut names = Vec::new();
         if self.line.command.resolves() {
-            let locked = self.locked(
+            let (promised, shown) = self.locked(
                 project.as_deref(),
                 &gathered.directories,
                 &mut events,
                 &mut findings,
             );
-            expected.extend(locked.0);
-            views.extend(locked.1);
+            names = promised.iter().map(locked::entry).collect();
+            expected.extend(promised);
+            views.extend(shown);
         }
         for artifact in &request.policy.artifacts {
             if let Some(wheel) = python::wheel_name(&artifact.file) {
@@ -201,6 +207,7 @@ impl Reading<'_> {
             words,
             requirements: gathered.requirements,
             expected,
+            locked: names,
             pinned,
             reads: gathered.reads,
             views,

@@ -30,8 +30,9 @@ struct Meta {
     api: String,
     #[serde(default)]
     tracks: Vec<String>,
+    // A leading underscore marks what each index has for itself: no form of it is wrong.
     #[serde(default, rename = "_last-serial")]
-    serial: Option<u64>,
+    serial: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +84,7 @@ pub(super) fn read(document: &Document<'_>) -> Result<Page, ProtocolError> {
     Ok(Page {
         name: Some(raw.name),
         api: Some(raw.meta.api),
-        serial: raw.meta.serial.map(|serial| serial.to_string()),
+        serial: raw.meta.serial.as_ref().and_then(serial),
         status: raw
             .status
             .and_then(|status| Some((status.status?, status.reason))),
@@ -96,6 +97,13 @@ pub(super) fn read(document: &Document<'_>) -> Result<Page, ProtocolError> {
             .map(|file| link(document, file))
             .collect(),
     })
+}
+
+/// Indexes write it as a number, and mirrors also as text.
+fn serial(stated: &serde_json::Value) -> Option<String> {
+    let text = stated.as_str().and_then(|text| text.parse::<u64>().ok());
+    let number = text.or_else(|| stated.as_u64())?;
+    Some(number.to_string())
 }
 
 fn link(document: &Document<'_>, file: File) -> Link {

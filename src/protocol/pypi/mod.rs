@@ -14,6 +14,7 @@ mod html;
 mod json;
 mod judge;
 mod lifecycle;
+mod origin;
 mod page;
 mod path;
 mod probing;
@@ -95,6 +96,14 @@ impl Protocol for Pypi {
         self.accept(JSON)
     }
 
+    fn index_kind(&self, body: &[u8]) -> Option<&'static str> {
+        // Pages are asked for in JSON; one in another form tells by its first letter.
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => Some(JSON),
+            Some(_) | None => Some("text/html"),
+        }
+    }
+
     fn index_address(&self, base: &Url, name: &str) -> Option<Url> {
         base.join(&format!("{name}/")).ok()
     }
@@ -125,7 +134,9 @@ impl Protocol for Pypi {
         if !file::is_wheel(artifact.file) {
             return Ok(None);
         }
-        wheel::inspect(artifact, content).map(Some)
+        let inspection = wheel::inspect(artifact, content)?;
+        origin::check(artifact.file, &inspection)?;
+        Ok(Some(inspection))
     }
 }
 

@@ -102,6 +102,22 @@ fn a_page_in_json_is_read_and_written_anew() {
 }
 
 #[test]
+fn what_an_index_has_for_itself_makes_no_page_malformed() {
+    for (stated, read) in [
+        ("7", Some("7")),
+        ("\"34432672\"", Some("34432672")),
+        ("\"7 \\u001b[31m\"", None),
+        ("-1", None),
+        ("null", None),
+        ("[{}]", None),
+    ] {
+        let serial = format!(r#""1.1","_last-serial":{stated}"#);
+        let index = json(&page("").replace(r#""1.1""#, &serial)).unwrap();
+        assert_eq!(index.serial.as_deref(), read, "{stated}");
+    }
+}
+
+#[test]
 fn a_page_in_html_is_read_and_written_anew() {
     let index = read(
         HTML,

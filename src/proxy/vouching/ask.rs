@@ -407,15 +407,10 @@ impl Pipeline {
             Answer::Absent => return Ok(None),
             Answer::Failed(reason) => return Err(reason),
         };
-        // Pages are asked for in JSON; one in another form tells by its first letter.
-        let kind = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{') => "application/vnd.pypi.simple.v1+json",
-            Some(_) | None => "text/html",
-        };
         let document = Document {
             name,
             url: &url,
-            kind: Some(kind),
+            kind: self.protocol.index_kind(&body),
             body: &body,
         };
         let index = self

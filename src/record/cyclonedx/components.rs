@@ -14,7 +14,9 @@ use super::schema::{
     Occurrence, Property, property,
 };
 use super::{PROJECT, hash};
-use crate::model::{Digest, InstalledPackage, Released, Standing, Tool, Vouched, redact_url};
+use crate::model::{
+    Digest, InstalledPackage, Released, Standing, Taxonomy, Tool, Vouched, redact_url,
+};
 use crate::record::Outcome;
 use crate::record::index::Index;
 use crate::record::summary::anchor;
@@ -174,16 +176,15 @@ fn properties(
     released: Option<&Released>,
 ) -> Vec<Property> {
     let mut found = BTreeSet::new();
-    // Names that the CycloneDX property taxonomy has for this ecosystem.
-    if purl.starts_with("pkg:npm/") {
+    if let Some(names) = Taxonomy::of(purl) {
         for package in places {
-            found.insert(("cdx:npm:package:path", package.path.clone()));
+            found.insert((names.path, package.path.clone()));
         }
         if places.iter().all(|package| package.bundled) {
-            found.insert(("cdx:npm:package:bundled", "true".to_owned()));
+            found.insert((names.bundled, "true".to_owned()));
         }
         if places.iter().all(|package| package.dev) {
-            found.insert(("cdx:npm:package:development", "true".to_owned()));
+            found.insert((names.development, "true".to_owned()));
         }
     }
     if released.is_none() && places.iter().any(|package| package.retained) {

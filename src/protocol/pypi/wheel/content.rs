@@ -121,8 +121,12 @@ impl<'a> Contents<'a> {
     ) -> Result<(), WheelError> {
         let (kind, below) = self.place(path)?;
         self.examined.files = self.examined.files.saturating_add(1);
-        let library = matches!(kind, "purelib" | "platlib");
-        if library {
+        let library = match kind {
+            "purelib" | "platlib" => Some(below),
+            "data" => beside_packages(below),
+            _ => None,
+        };
+        if let Some(below) = library {
             self.library(path, below, content)?;
         }
         if path == format!("{}/entry_points.txt", self.descriptions) {
@@ -227,6 +231,16 @@ impl<'a> Contents<'a> {
             .collect();
         Ok((self.placed, findings, self.examined))
     }
+}
+
+/// The path in the library of data that is put among the packages.
+fn beside_packages(path: &str) -> Option<&str> {
+    let places = ["site-packages/", "dist-packages/"];
+    let found = places.iter().filter_map(|place| {
+        let (above, below) = path.rsplit_once(place)?;
+        (above.is_empty() || above.ends_with('/')).then_some(below)
+    });
+    found.min_by_key(|below| below.len())
 }
 
 fn list(names: &mut Vec<String>, path: &str) {

@@ -177,6 +177,32 @@ fn only_its_own_descriptions_are_in_it() {
 }
 
 #[test]
+fn data_among_the_packages_is_library() {
+    let place = "left-1.0.data/data/lib/python3.11/site-packages";
+    let named = |below: &str| format!("{place}/{below}");
+    for (path, starts) in [
+        (named("x.pth"), true),
+        (named("sitecustomize.py"), true),
+        (named("usercustomize/__init__.py"), true),
+        (named("left/x.pth"), false),
+        ("left-1.0.data/data/share/x.pth".to_owned(), false),
+        (
+            "left-1.0.data/data/my-site-packages/x.pth".to_owned(),
+            false,
+        ),
+    ] {
+        let content = wheel("left", "1.0", &[(&path, b"import os\n")]);
+        let startup = look(content).unwrap().examined.startup;
+        assert_eq!(!startup.is_empty(), starts, "{path}");
+    }
+    // Not a description of another package either, and no file by two ways.
+    let other = named("right-1.0.dist-info/METADATA");
+    refused(wheel("left", "1.0", &[(&other, b"x")]), "right-1.0");
+    let twice: [(&str, &[u8]); 2] = [("left.py", b"a"), (&named("left.py"), b"b")];
+    refused(wheel("left", "1.0", &twice), "twice");
+}
+
+#[test]
 fn programs_have_names_and_no_paths() {
     for name in ["../../evil", "/evil", "a/b", ".."] {
         let text = format!("[console_scripts]\n{name} = left:main\n");
