@@ -34,13 +34,15 @@ impl Vectors {
         let tools = python.as_deref().and_then(|file| file.parent()?.parent());
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
         let archives = tools.unwrap_or(&own).join("vectors");
-        let samples = PathBuf::from(std::env::var_os("V4RUN_SAMPLES").unwrap_or_default());
-        if archives.is_dir() && samples.is_dir() {
-            return Some(Self { archives, samples });
-        }
-        let text = "not run: a test with published signatures; V4RUN_SAMPLES or scripts/setup.sh is missing\n";
-        let _ = std::io::stderr().write_all(text.as_bytes());
-        None
+        let Some(samples) = std::env::var_os("V4RUN_SAMPLES") else {
+            let text = "not run: a test with published signatures; V4RUN_SAMPLES is not set\n";
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            return None;
+        };
+        let samples = PathBuf::from(samples);
+        assert!(samples.is_dir(), "V4RUN_SAMPLES is no directory");
+        assert!(archives.is_dir(), "run `scripts/setup.sh test` first");
+        Some(Self { archives, samples })
     }
 
     /// A fetched file.
