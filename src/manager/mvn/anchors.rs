@@ -6,10 +6,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::str::FromStr as _;
 use std::time::SystemTime;
-
-use packageurl::PackageUrl;
 
 use super::lock;
 use super::pom::Reference;
@@ -106,30 +103,17 @@ impl Anchors {
 
 /// Whether an approval that is not over names a plugin, in any version.
 pub(super) fn approves(policy: &Policy, group: Option<&str>, artifact: &str) -> bool {
-    let now = SystemTime::now();
-    policy.approvals.iter().any(|approval| {
-        let Ok(purl) = PackageUrl::from_str(&approval.purl) else {
-            return false;
-        };
-        !approval.is_expired(now)
-            && purl.ty() == "maven"
-            && purl.name() == artifact
-            && group.is_none_or(|group| purl.namespace() == Some(group))
+    stated::approvals(policy).any(|(_, purl)| {
+        purl.name() == artifact && group.is_none_or(|group| purl.namespace() == Some(group))
     })
 }
 
 /// Whether somebody answers for code of that name: an approval that is not over, or the operating
 /// system, which has a file of that name in its own repository. It is no ground to run anything.
 pub(super) fn answered(policy: &Policy, installed: &Path, what: &Reference) -> bool {
-    let now = SystemTime::now();
-    let approved = policy.approvals.iter().any(|approval| {
-        let Ok(purl) = PackageUrl::from_str(&approval.purl) else {
-            return false;
-        };
+    let approved = stated::approvals(policy).any(|(_, purl)| {
         let version = what.version.as_deref();
-        !approval.is_expired(now)
-            && purl.ty() == "maven"
-            && purl.namespace() == Some(what.group.as_str())
+        purl.namespace() == Some(what.group.as_str())
             && purl.name() == what.artifact
             && version.is_none_or(|version| purl.version() == Some(version))
     });

@@ -16,7 +16,7 @@ use packageurl::PackageUrl;
 
 use crate::model::maven::{self, Coordinates};
 use crate::model::{Anchor, Digest, Expected, Integrity, Repository};
-use crate::profile::Policy;
+use crate::profile::{Approval, Policy};
 
 /// Statements about artifacts that the policy names, each with the path below a repository.
 pub(super) fn named(policy: &Policy, repositories: &[Repository]) -> Vec<(String, Expected)> {
@@ -37,13 +37,9 @@ pub(super) fn named(policy: &Policy, repositories: &[Repository]) -> Vec<(String
 /// Statements about what the policy approves as code. One name may have several approvals: any of
 /// their digests will do.
 pub(super) fn approved(policy: &Policy) -> Vec<Expected> {
-    let now = SystemTime::now();
     let mut found: BTreeMap<Coordinates, (Vec<Digest>, Vec<&str>)> = BTreeMap::new();
-    for approval in &policy.approvals {
-        if approval.is_expired(now) {
-            continue;
-        }
-        if let Some(coordinates) = coordinates(&approval.purl) {
+    for (approval, purl) in approvals(policy) {
+        if let Some(coordinates) = coordinates(&purl) {
             let (digests, places) = found.entry(coordinates).or_default();
             digests.push(approval.digest.clone());
             places.push(&approval.stated_in);
@@ -58,9 +54,19 @@ pub(super) fn approved(policy: &Policy) -> Vec<Expected> {
     stated.collect()
 }
 
+/// The approvals of Maven's artifacts that are not over, each with what it names.
+pub(super) fn approvals(policy: &Policy) -> impl Iterator<Item = (&Approval, PackageUrl<'_>)> {
+    let now = SystemTime::now();
+    let all = policy.approvals.iter();
+    all.filter(move |approval| !approval.is_expired(now))
+        .filter_map(|approval| {
+            let purl = PackageUrl::from_str(&approval.purl).ok()?;
+            (purl.ty() == "maven").then_some((approval, purl))
+        })
+}
+
 /// The file that a package URL means.
-fn coordinates(purl: &str) -> Option<Coordinates> {
-    let purl = PackageUrl::from_str(purl).ok()?;
+fn coordinates(purl: &PackageUrl<'_>) -> Option<Coordinates> {
     let version = purl.version()?;
     let qualifier = |key: &str| purl.qualifiers().get(key).map(ToString::to_string);
     let coordinates = Coordinates {
@@ -72,7 +78,7 @@ fn coordinates(purl: &str) -> Option<Coordinates> {
         extension: qualifier("type").unwrap_or_else(|| "jar".to_owned()),
     };
     let read = Coordinates::from_path(&coordinates.path())?;
-    let fixed = purl.ty() == "maven" && !maven::is_changing(version);
+    let fixed = !maven::is_changing(version);
     (fixed && read.file() == coordinates.file()).then_some(coordinates)
 }
 
