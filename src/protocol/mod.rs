@@ -32,6 +32,16 @@ pub use lifecycle::{Lifecycle, Remark, Thinned};
 pub use probing::{Probes, Query};
 pub use published::{About, Attestation, Detached, Published, Signs};
 
+/// What one artifact leads to, in the same repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leads {
+    /// Descriptions that a manager will probably ask for next.
+    pub descriptions: Vec<Url>,
+    /// The artifact that this one describes, if it is a description: a manager that wants more of the
+    /// version than its description will probably ask for it.
+    pub described: Option<Url>,
+}
+
 /// What a request asks for, decided before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -278,15 +288,9 @@ pub trait Protocol: std::fmt::Debug + Sync {
         Vec::new()
     }
 
-    /// Addresses of the same repository that a manager will probably ask for after this artifact.
-    fn leads(&self, _base: &Url, _url: &Url, _body: &[u8]) -> Vec<Url> {
-        Vec::new()
-    }
-
-    /// The artifact that this one describes, if it is a description: a manager that wants more of the
-    /// version than its description will probably ask for it.
-    fn described(&self, _url: &Url, _body: &[u8]) -> Option<Url> {
-        None
+    /// What a manager will probably ask for after this artifact.
+    fn leads(&self, _base: &Url, _url: &Url, _body: &[u8]) -> Leads {
+        Leads::default()
     }
 
     /// The digest that such a file states; `None` when it cannot be read.
@@ -307,6 +311,11 @@ pub trait Protocol: std::fmt::Debug + Sync {
     /// What it has for signatures and origin.
     fn signs(&self) -> &'static dyn Signs {
         &published::Unsigned
+    }
+
+    /// Whether there is something to look for in a file of that name.
+    fn inspects(&self, _file: &str) -> bool {
+        false
     }
 
     /// Looks into an artifact whose digest matched, before anybody else reads it. `None` where the

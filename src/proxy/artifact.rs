@@ -212,7 +212,8 @@ impl Pipeline {
         content: &Content,
         digests: &Digests,
     ) -> Result<(), Finding> {
-        if digests.size < limits::READ_HERE {
+        let has_content = self.protocol.inspects(look(named, url).file);
+        if !has_content || digests.size < limits::READ_HERE {
             return Ok(());
         }
         let (inspector, content) = (Arc::clone(&self.inspector), content.clone());

@@ -180,7 +180,7 @@ impl Pipeline {
         let Some(repository) = self.repositories.of(url) else {
             return;
         };
-        if self.protocol.side_files(url).is_empty() {
+        if !self.states_beside(url) {
             return;
         }
         let Some(body) = small(content) else {
@@ -191,14 +191,11 @@ impl Pipeline {
             other.is_some_and(|other| other.id == repository.id)
         };
         let leads = self.protocol.leads(&repository.base, url, &body);
-        let described = match asker {
-            Asker::Manager => self.protocol.described(url, &body),
-            Asker::Lead => None,
-        };
-        let described = described.filter(within);
+        let described = leads.described.filter(within);
+        let described = described.filter(|_| asker == Asker::Manager);
         let is_named = described.as_ref().is_some_and(|url| self.is_named(url));
         let mut plans = lock(&self.leads.plans);
-        for lead in leads.into_iter().filter(within) {
+        for lead in leads.descriptions.into_iter().filter(within) {
             if plans.meet(&lead) {
                 plans.descriptions.push_back(lead);
             }

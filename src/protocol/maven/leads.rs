@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::model::maven::{self, Coordinates};
 use crate::model::xml::{Element, Text};
+use crate::protocol::Leads;
 
 /// Larger ones are lists of versions, of which few are asked for.
 const LIMIT: usize = 256 * 1024;
@@ -29,26 +30,29 @@ const JARS: [&str; 6] = [
 /// POMs that one leads to.
 const MOST: usize = 64;
 
-/// The addresses of the POMs that the POM at that address leads to.
-pub(super) fn of(base: &Url, url: &Url, body: &[u8]) -> Vec<Url> {
-    if !url.path().ends_with(".pom") || body.len() > LIMIT {
-        return Vec::new();
-    }
-    let paths = paths(body).unwrap_or_default();
-    let all = paths.into_iter().take(MOST);
-    all.filter_map(|path| base.join(&path).ok()).collect()
+/// What the POM at that address leads to.
+pub(super) fn of(base: &Url, url: &Url, body: &[u8]) -> Leads {
+    let read = || {
+        let stem = url.path().strip_suffix(".pom")?;
+        if body.len() > LIMIT {
+            return None;
+        }
+        let text = Text::decode(body).ok()?;
+        let tree = text.tree("project").ok()?;
+        let root = tree.root();
+        let all = paths(root).into_iter().take(MOST);
+        Some(Leads {
+            descriptions: all.filter_map(|path| base.join(&path).ok()).collect(),
+            described: described(url, stem, root),
+        })
+    };
+    read().unwrap_or_default()
 }
 
 /// The jar of the version that a POM describes. Other packagings have no file, or one of another
 /// ending; to guess costs a request.
-pub(super) fn described(url: &Url, body: &[u8]) -> Option<Url> {
-    let stem = url.path().strip_suffix(".pom")?;
-    if body.len() > LIMIT {
-        return None;
-    }
-    let text = Text::decode(body).ok()?;
-    let tree = text.tree("project").ok()?;
-    let packaging = tree.root().value("packaging");
+fn described(url: &Url, stem: &str, root: Element<'_>) -> Option<Url> {
+    let packaging = root.value("packaging");
     let packed = JARS.contains(&packaging.as_deref().unwrap_or("jar"));
     packed.then(|| {
         let mut jar = url.clone();
@@ -57,10 +61,7 @@ pub(super) fn described(url: &Url, body: &[u8]) -> Option<Url> {
     })
 }
 
-fn paths(body: &[u8]) -> Option<BTreeSet<String>> {
-    let text = Text::decode(body).ok()?;
-    let tree = text.tree("project").ok()?;
-    let root = tree.root();
+fn paths(root: Element<'_>) -> BTreeSet<String> {
     let properties = properties(root);
     let mut found = BTreeSet::new();
     if let Some(parent) = root.child("parent") {
@@ -85,7 +86,7 @@ fn paths(body: &[u8]) -> Option<BTreeSet<String>> {
             found.extend(path(one, &properties, version));
         }
     }
-    Some(found)
+    found
 }
 
 fn name(element: Element<'_>) -> (String, String) {
@@ -190,6 +191,7 @@ mod tests {
         let base = Url::parse("https://r.invalid/m/").unwrap();
         let url = base.join("g/x/1/x-1.pom").unwrap();
         let found: Vec<String> = of(&base, &url, pom.as_bytes())
+            .descriptions
             .into_iter()
             .map(|url| url.path().to_owned())
             .collect();
@@ -202,13 +204,17 @@ mod tests {
                 "/m/g/up/1/up-1.pom",
             ]
         );
-        assert!(of(&base, &base.join("x.jar").unwrap(), pom.as_bytes()).is_empty());
-        assert!(of(&base, &url, b"<!DOCTYPE x []><project/>").is_empty());
+        let jar = base.join("x.jar").unwrap();
+        for (url, body) in [(&jar, pom.as_bytes()), (&url, b"<!DOCTYPE x []><project/>")] {
+            assert!(of(&base, url, body).descriptions.is_empty());
+        }
     }
 
     #[test]
     fn a_pom_describes_its_jar_unless_it_says_otherwise() {
         let url = Url::parse("https://r.invalid/m/g/x/1/x-1.pom").unwrap();
+        let described =
+            |url: &Url, body: &[u8]| super::of(&url.join("/m/").unwrap(), url, body).described;
         let of = |packaging: &str| {
             let body = format!("<project>{packaging}</project>");
             described(&url, body.as_bytes()).map(|url| url.path().to_owned())

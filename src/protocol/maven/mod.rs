@@ -19,7 +19,7 @@ mod signed;
 use http::Method;
 use url::Url;
 
-use super::{Class, Document, Index, Kept, Protocol, ProtocolError, Signs};
+use super::{Class, Document, Index, Kept, Leads, Protocol, ProtocolError, Signs};
 use crate::model::maven;
 use crate::model::{Algorithm, Digest};
 
@@ -75,12 +75,8 @@ impl Protocol for Maven {
         checksum::side_files(url)
     }
 
-    fn leads(&self, base: &Url, url: &Url, body: &[u8]) -> Vec<Url> {
+    fn leads(&self, base: &Url, url: &Url, body: &[u8]) -> Leads {
         leads::of(base, url, body)
-    }
-
-    fn described(&self, url: &Url, body: &[u8]) -> Option<Url> {
-        leads::described(url, body)
     }
 
     fn side_digest(&self, algorithm: Algorithm, body: &[u8]) -> Option<Digest> {

@@ -125,13 +125,17 @@ impl Protocol for Pypi {
         &signed::PypiSigns
     }
 
+    fn inspects(&self, file: &str) -> bool {
+        // A source archive reaches this only by a digest of the policy; it is not installed.
+        file::is_wheel(file)
+    }
+
     fn inspect(
         &self,
         artifact: &Artifact<'_>,
         content: &dyn ReadAt,
     ) -> Result<Option<Inspection>, Box<Finding>> {
-        // A source archive reaches this only by a digest of the policy; it is not installed.
-        if !file::is_wheel(artifact.file) {
+        if !self.inspects(artifact.file) {
             return Ok(None);
         }
         let inspection = wheel::inspect(artifact, content)?;
