@@ -38,8 +38,11 @@ impl Ledger {
         age: Duration,
     ) -> Result<Option<Heard>, StoreError> {
         let key = key("heard", item, &[&sha256.hex()]);
-        // One that cannot be read is worth nothing, and asking again is always right.
-        let found: Option<Heard> = self.directory().entry(&key, ENTRY).unwrap_or_default();
+        let found: Option<Heard> = match self.directory().entry(&key, ENTRY) {
+            Ok(None) => return Ok(None),
+            // One that cannot be read is worth nothing, and asking again is always right.
+            found => found.unwrap_or_default(),
+        };
         let fresh = |heard: &Heard| {
             let time = humantime::parse_rfc3339(&heard.time).ok();
             let elapsed = time.and_then(|time| SystemTime::now().duration_since(time).ok());
