@@ -161,7 +161,7 @@ impl Supervisor {
         let writable = having(&[Access::Write, Access::WriteFile]);
         let views = std::mem::take(&mut parts.files.views);
         let views = Views::new(views, |path| {
-            !writable.iter().any(|root| path.starts_with(root))
+            !writable.iter().any(|root| path::lies_below(path, root))
         });
         Ok(Self {
             listener,

@@ -215,7 +215,7 @@ pub(super) fn real(held: &impl AsRawFd) -> io::Result<PathBuf> {
 
 /// `path.starts_with(root)` for two paths without `.`, `..` and doubled separators: they are compared
 /// as bytes, because every call of a run is compared with every root.
-fn lies_below(path: &Path, root: &Path) -> bool {
+pub(super) fn lies_below(path: &Path, root: &Path) -> bool {
     let (path, root) = (path.as_os_str().as_bytes(), root.as_os_str().as_bytes());
     let root = root.strip_suffix(b"/").unwrap_or(root);
     path.strip_prefix(root)
