@@ -93,14 +93,18 @@ def forgo_probes():
     subprocess.Popen.__init__ = refuse
 
 
+def state(file):
+    """What tells a file from any other, or from itself after a change."""
+    found = os.stat(file)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def remember_names():
     """Reads the name of an installed package once as long as its METADATA is the same file.
 
     For each package that it has installed, pip goes through all that are there until one has that
     name, and parses a whole METADATA for each of them: with 100 packages 5000 times.
     """
-    if sys.version_info < (3, 11):
-        return  # pip asks another module there.
     from importlib.metadata import PathDistribution
 
     read = PathDistribution.name.fget
@@ -109,17 +113,42 @@ def remember_names():
     def name(self):
         try:
             file = os.path.join(self._path, "METADATA")
-            found = os.stat(file)
+            now = state(file)
         except (AttributeError, OSError, TypeError):
             return read(self)  # Another kind of description, or one inside an archive.
-        state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         known, text = names.get(file, (None, None))
-        if known != state:
+        if known != now:
             text = read(self)
-            names[file] = (state, text)
+            names[file] = (now, text)
         return text
 
     PathDistribution.name = property(name)
+
+
+def remember_wheels():
+    """Reads the description of a wheel once as long as the wheel is the same file.
+
+    To prepare, to report and to install it pip opens the archive each time, and each time it is
+    verified anew.
+    """
+    try:
+        from pip._internal.metadata.importlib import Distribution
+
+        read = Distribution.from_wheel.__func__
+    except (AttributeError, ImportError):
+        return  # A pip that does it in another way.
+    wheels = {}
+
+    def from_wheel(cls, wheel, name):
+        try:
+            key = (str(name), state(wheel.location))
+        except (AttributeError, OSError, TypeError, ValueError):
+            return read(cls, wheel, name)  # One that is no file.
+        if key not in wheels:
+            wheels[key] = read(cls, wheel, name)
+        return wheels[key]
+
+    Distribution.from_wheel = classmethod(from_wheel)
 
 
 def main():
@@ -128,7 +157,9 @@ def main():
     confine_imports([plan["pip"]])
     enter(plan)
     forgo_probes()
-    remember_names()
+    if sys.version_info >= (3, 11):  # Before, pip asks another module.
+        remember_names()
+        remember_wheels()
     from pip._internal.cli.main import main as pip
 
     status = pip()
