@@ -56,7 +56,7 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Redirects followed within a repository.
 pub(super) const HOPS: usize = 3;
 /// Packages that are fetched ahead and not asked for yet.
-pub(super) const AHEAD: usize = 12;
+pub(super) const AHEAD: usize = 24;
 /// Packages that are fetched ahead at the same time.
 pub(super) const AHEAD_TOGETHER: usize = 4;
 /// Descriptions that are followed and not asked for yet.
