@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make demo` and `make test` need on a Debian machine; does nothing where it is there.
-# Usage: scripts/setup.sh [demo|test|bench|check]
+# Usage: scripts/setup.sh [demo|test|bench|check|containers]
+# With --maven it prints Debian's packages with Maven and what the suite's repository serves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 want=${1:-test}
@@ -17,6 +18,13 @@ maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-p
   libmaven-dependency-plugin-java libmaven-deploy-plugin-java libmaven-install-plugin-java
   libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java junit4)
 case $want in
+--maven)
+  (IFS=,; echo "${maven[*]}")
+  exit
+  ;;
+containers)
+  for tool in podman runc buildah debootstrap; do need "$tool" "$tool"; done
+  ;;
 demo)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
   ;;

@@ -7,25 +7,11 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh test
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
-tools=$PWD/target/tools
-cargo build --locked --bin v4run
-listing=$(cargo test --locked --no-run --message-format=json | /usr/bin/python3 -c '
-import json, sys
-for line in sys.stdin:
-    message = json.loads(line)
-    if message.get("executable"):
-        kind, name = message["target"]["kind"][0], message["target"]["name"]
-        if message["profile"]["test"] and kind != "bin" or kind == "example":
-            print("unit" if kind == "lib" else name, message["executable"])
-')
 # Everything the other users run lies where they can read it.
 stage=$(mktemp -d "${TMPDIR:-/tmp}/v4run-suite.XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
-cp target/debug/v4run "$stage/"
-cp -r tests/fixtures "$stage/fixtures" 2>/dev/null || true
-cp -r "$tools" "$stage/tools"
-while read -r name path; do cp "$path" "$stage/$name"; done <<<"$listing"
+scripts/stage.sh "$stage"
 export V4RUN_BIN=$stage/v4run
 export V4RUN_HOSTILE=$stage/hostile
 export V4RUN_OUTER_PROFILE=$stage/tools/docker-default.json
