@@ -305,6 +305,12 @@ impl Registry {
         });
     }
 
+    /// Faults that are still to happen.
+    pub(crate) fn faults_left(&self) -> u64 {
+        let faults = self.shared.faults.lock().unwrap();
+        faults.iter().map(|fault| u64::from(fault.left)).sum()
+    }
+
     /// No fault is left.
     pub(crate) fn heal(&self) {
         self.shared.faults.lock().unwrap().clear();
