@@ -24,6 +24,7 @@ mod exec;
 mod faults;
 mod fetch;
 mod files;
+mod hostile_packages;
 mod install_npm;
 mod layout;
 mod lock;

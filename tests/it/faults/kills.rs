@@ -266,6 +266,7 @@ fn stuck(registry: &Registry, project: &Project, who: Who, when: When, end: Sign
     ));
     sleep(Duration::from_millis(300));
     running.signal(end);
+    println!("{who:?} {when:?}");
     let run = running.wait();
     registry.heal();
     assert_ne!(run.ended.code, Some(0), "{who:?}\n{}", run.told());
