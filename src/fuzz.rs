@@ -278,6 +278,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stdout, reason = "the figure of this test")]
     fn seeds_findings_and_changes_of_them_are_read_to_their_end() {
         let (mut runs, mut longest) = (0_u32, Duration::ZERO);
         for (name, target) in TARGETS {
