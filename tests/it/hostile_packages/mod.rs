@@ -6,9 +6,8 @@
 //! directories and links that stay in it, no set-user bits, no code that ran. A run with `V4RUN_SCORES`
 //! gives the score: `hostile packages: N refused or harmless of N`.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use crate::project::Project;
 use crate::project::tree::{self, Node, Tree};
@@ -16,41 +15,6 @@ use crate::project::tree::{self, Node, Tree};
 mod maven;
 mod npm;
 mod python;
-
-/// Files that code of a package leaves when it runs, by the name of its case.
-struct Canaries(PathBuf);
-
-impl Canaries {
-    fn new(project: &Project) -> Self {
-        let folder = project.outside("canaries");
-        fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    /// A shell command that leaves one.
-    fn command(&self, name: &str) -> String {
-        format!("echo ran > '{}'", self.0.join(name).display())
-    }
-
-    /// A line of Python that leaves one.
-    fn python(&self, name: &str) -> String {
-        format!(
-            "import os; open({:?}, 'w').close()\n",
-            self.0.join(name).display().to_string()
-        )
-    }
-
-    /// Those that fired since the last call.
-    fn fired(&self) -> BTreeSet<String> {
-        let entries = fs::read_dir(&self.0).unwrap().flatten();
-        entries
-            .map(|entry| {
-                fs::remove_file(entry.path()).unwrap();
-                entry.file_name().to_string_lossy().into_owned()
-            })
-            .collect()
-    }
-}
 
 /// What is wrong round and in an install tree: `own` are the prefixes that a run may change.
 fn wrong(project: &Project, before: &Tree, own: &[&str], installed: &Path) -> Vec<String> {
