@@ -27,9 +27,10 @@ fn forest(registry: &Registry, count: usize) -> Project {
     Project::locked(registry, dependencies.into())
 }
 
-/// Every hundredth archive breaks at the first try: in turn by a reset, in the middle, with a status.
+/// Every hundredth archive breaks at the first try: in turn with all that is under way on its connection,
+/// by a reset, in the middle.
 fn one_in_a_hundred(registry: &Registry, count: usize) -> usize {
-    let kinds = [What::Reset, What::Truncated, What::Status(503)];
+    let kinds = [What::Hangup, What::Reset, What::Truncated];
     let hit = (0..count).skip(7).step_by(100);
     let mut injected = 0;
     for (number, what) in hit.zip(kinds.iter().cycle()) {
@@ -44,7 +45,7 @@ fn one_in_a_hundred(registry: &Registry, count: usize) -> usize {
 fn a_large_install_over_a_network_that_breaks() {
     let count = size("V4RUN_SOAK_PACKAGES", 300);
     let mut sum = 0;
-    // With one connection for all, a reset hits whatever is under way on it.
+    // With one connection for all, its end hits whatever is under way on it.
     for http2 in [true, false] {
         let registry = Registry::with(Setup {
             http2,
@@ -73,8 +74,9 @@ fn many_runs_at_once_on_one_store() {
     let runs = size("V4RUN_SOAK_RUNS", 8);
     let registry = Registry::start();
     let first = forest(&registry, 20);
-    registry.fault_times(On::Path("/p7-1.0.0.tgz"), What::Reset, 0, 3);
-    registry.fault_times(On::Path("/p9-1.0.0.tgz"), What::Truncated, 0, 3);
+    // Fewer than one run tries: a single one may meet them all.
+    registry.fault_times(On::Path("/p7-1.0.0.tgz"), What::Reset, 0, 2);
+    registry.fault_times(On::Path("/p9-1.0.0.tgz"), What::Truncated, 0, 2);
     let lock = first.read_lock();
     let projects: Vec<Project> = (0..runs)
         .map(|_| {
@@ -101,5 +103,5 @@ fn many_runs_at_once_on_one_store() {
         tree::assert_equal(&expected, &tree::read(&project.path("node_modules")));
     }
     assert_eq!(store_is_whole(&store), 20);
-    score(6);
+    score(4);
 }

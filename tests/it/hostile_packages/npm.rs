@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::geteuid;
 use serde_json::{Map, json};
 use tar::EntryType;
 
@@ -402,9 +403,13 @@ fn the_corpus_for_npm_is_harmless() {
         .iter()
         .filter(|(case, bare, _)| match bare {
             Bare::Fires => !fired.iter().any(|name| name == case),
-            Bare::Marks => !marked
-                .iter()
-                .any(|found| found.contains(&format!("{case}/"))),
+            // Only root's npm sets modes as they come.
+            Bare::Marks => {
+                let is_there = marked
+                    .iter()
+                    .any(|found| found.contains(&format!("{case}/")));
+                geteuid().is_root() && !is_there
+            }
             Bare::Guarded => false,
         })
         .map(|(case, ..)| *case)

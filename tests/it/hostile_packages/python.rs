@@ -179,7 +179,8 @@ fn the_corpus_for_pip_is_harmless() {
     // The control: the environment's own Python runs what is there to run at its start.
     python.pip(&["list"]).run();
     let fired = canaries.fired();
-    for case in ["startup", "startupold", "customize"] {
+    // A system may have a `sitecustomize` of its own, which is found first.
+    for case in ["startup", "startupold"] {
         assert!(
             fired.iter().any(|name| name == case),
             "the control does not fire: {case}: {fired:?}"

@@ -75,8 +75,10 @@ pub(crate) enum What {
     Bytes(Vec<u8>),
     /// Half of the true body, then the end of the connection.
     Truncated,
-    /// TCP reset instead of an answer.
+    /// TCP reset instead of an answer; with HTTP/2 the reset of the one stream.
     Reset,
+    /// The end of the whole connection, with all that is under way on it.
+    Hangup,
     /// The true body in so many pieces with a pause before each.
     Slow(usize, Duration),
     /// 302 to that address followed by the request's own path.
