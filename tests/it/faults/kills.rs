@@ -122,7 +122,6 @@ fn hit(registry: &Registry, project: &Project, hit: Hit) -> (Run, bool) {
     let invocation = project.v4run(&["npm", "ci"]).grace(Duration::from_secs(5));
     let mut running = invocation.limit(Duration::from_secs(60)).start();
     // What earlier runs asked for does not count.
-    let step = Hit { ..hit };
     if hit.when == When::Downloading {
         let end = Instant::now() + Duration::from_secs(30);
         while registry.seen().len() == before {
@@ -130,7 +129,7 @@ fn hit(registry: &Registry, project: &Project, hit: Hit) -> (Run, bool) {
             sleep(Duration::from_millis(1));
         }
     }
-    let was = strike(&mut running, project, registry, step);
+    let was = strike(&mut running, project, registry, hit);
     let run = running.wait();
     registry.heal();
     store_is_whole(&project.home().join(".cache"));
