@@ -39,6 +39,9 @@ pub mod assess;
 pub mod cli;
 pub mod diag;
 pub mod examine;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod manager;
 pub mod model;
 pub mod profile;

@@ -98,6 +98,20 @@ fn find(blobs: &Blobs, question: &Question) -> Option<Vec<u8>> {
     }
 }
 
+/// Looks at any bytes under a name of each format; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub fn fuzz(bytes: &[u8]) {
+    use std::sync::OnceLock;
+
+    static RULES: OnceLock<Option<rules::Rules>> = OnceLock::new();
+    let rules = RULES.get_or_init(|| rules::Rules::new().ok());
+    for file in ["x-1.tgz", "x-1.whl", "x-1.pom"] {
+        if let Some(rules) = rules {
+            let _ = look(rules, file, bytes);
+        }
+    }
+}
+
 /// Looks at the bytes of an artifact: the signs, and why not all was looked at.
 fn look(rules: &rules::Rules, file: &str, content: &[u8]) -> (Vec<Sign>, Option<String>) {
     let end = Instant::now() + TIME;

@@ -17,6 +17,8 @@ use crate::profile::Policy;
 
 mod copy;
 mod elf;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod mvn;
 pub mod npm;
 pub mod pip;

@@ -21,6 +21,8 @@ mod beside;
 mod confirm;
 mod events;
 mod expect;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gzip;
 mod index;
 mod leads;

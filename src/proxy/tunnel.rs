@@ -262,7 +262,8 @@ impl Tunnels {
     }
 }
 
-fn http1_server() -> http1::Builder {
+/// How a request of the manager is read.
+pub(super) fn http1_server() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -156,3 +156,9 @@ impl RecordError {
         }
     }
 }
+
+/// Reads any bytes as a signed envelope; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub fn fuzz(bytes: &[u8]) {
+    attest::dsse::fuzz(bytes);
+}

@@ -38,6 +38,10 @@ use crate::sys::process;
 const WORKERS: usize = 2;
 /// Longest wait for the proxy to stand.
 const READY: Duration = Duration::from_secs(20);
+/// Time for the proxy to hand over what is still to be said and to end: more than it takes for both.
+const LAST_WORDS: Duration = Duration::from_secs(12);
+/// The same where nothing was started, so that nothing is to be said.
+const NO_WORDS: Duration = Duration::from_secs(1);
 
 /// A run that is about to start: both helpers are coming up meanwhile.
 #[derive(Debug)]
@@ -134,7 +138,8 @@ impl Start {
             }
             launcher.plan(&prepared.launch)?;
             let (ready, certificate) = channel();
-            let reader = listen(messages, recorder, known.clone(), ready)?;
+            let (reading, read) = channel();
+            let reader = listen(messages, recorder, known.clone(), ready, reading)?;
             let result = supervise(Stage {
                 recorder,
                 manager,
@@ -151,7 +156,18 @@ impl Start {
             });
             // Nothing is left of the manager by now; what the proxy still says is read to its end.
             proxy.stop();
+            let patience = if ended.started { LAST_WORDS } else { NO_WORDS };
+            let silent = matches!(read.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+            if silent {
+                // It closes the socket and so ends the reader.
+                let _ = kill(proxy.id(), Signal::SIGKILL);
+            }
             let _ = reader.join();
+            if silent && result.is_ok() {
+                let message =
+                    "the proxy did not end; it was ended, and what it had left to say is lost";
+                return Err(Finding::new(Code::HelperLost, "proxy", message));
+            }
             result
         })();
         let contained = end_all(&spared);
@@ -177,11 +193,14 @@ fn listen(
     recorder: &Recorder,
     known: KnownDigests,
     ready: Sender<String>,
+    reading: Sender<()>,
 ) -> Result<JoinHandle<()>, Finding> {
     let events = recorder.sender();
     std::thread::Builder::new()
         .name("proxy".to_owned())
         .spawn(move || {
+            // Dropped at the end, which is what is waited for.
+            let _reading = reading;
             let mut ready = Some(ready);
             while let Some(line) = next_line(&mut messages) {
                 match serde_json::from_slice(&line) {
@@ -424,6 +443,13 @@ pub(super) fn watch(
         while let Some(signal) = signals.next() {
             // It may have ended this very moment.
             let _ = kill(manager, signal);
+            if matches!(
+                signal,
+                Signal::SIGHUP | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTERM
+            ) {
+                // What stands still takes no other signal than this one before it goes on.
+                let _ = kill(manager, Signal::SIGCONT);
+            }
         }
         match process::try_wait(manager) {
             Ok(Some(status)) => {

@@ -119,6 +119,12 @@ enum Address {
     Other(u16),
 }
 
+/// Reads any bytes as an address; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let _ = parse(bytes);
+}
+
 fn parse(bytes: &[u8]) -> Option<Address> {
     let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
     match i32::from(family) {

@@ -145,6 +145,20 @@ pub struct Parts {
     pub events: Sink,
 }
 
+/// What a notification refers to: an address, a path, a call of any number; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub fn fuzz(bytes: &[u8]) {
+    connect::fuzz(bytes);
+    path::fuzz(bytes);
+    let mut numbers = [0_u64; 7];
+    for (number, eight) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
+        *number = eight.try_into().map_or(0, u64::from_ne_bytes);
+    }
+    let [number, arguments @ ..] = numbers;
+    let _ = describe(&kind(number), &arguments);
+    let _ = family(number);
+}
+
 impl Supervisor {
     /// Takes the listener; answers nothing until [`Supervisor::work`] runs.
     pub fn new(listener: Listener, mut parts: Parts) -> Result<Self, globset::Error> {

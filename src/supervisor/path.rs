@@ -223,6 +223,16 @@ pub(super) fn lies_below(path: &Path, root: &Path) -> bool {
 }
 
 /// Whether [`normal`] would change nothing, which is so for nearly every path of a run.
+/// Brings any bytes into the form that is judged; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let out = normal(Path::new(OsStr::from_bytes(bytes)));
+    assert!(
+        is_normal(&out) || out == Path::new("/"),
+        "it keeps its form"
+    );
+}
+
 fn is_normal(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let Some(rest) = bytes.strip_prefix(b"/") else {

@@ -12,21 +12,28 @@ use crate::registry::package::Package;
 const HOOKS: [&str; 3] = ["preinstall", "install", "postinstall"];
 
 /// Files that scripts leave, by name, and the command that leaves one.
-struct Canaries(PathBuf);
+pub(crate) struct Canaries(PathBuf);
 
 impl Canaries {
-    fn new(project: &Project) -> Self {
+    pub(crate) fn new(project: &Project) -> Self {
         let folder = project.outside("canaries");
         fs::create_dir(&folder).unwrap();
         Self(folder)
     }
 
-    fn command(&self, name: &str) -> String {
+    /// A shell command that leaves one.
+    pub(crate) fn command(&self, name: &str) -> String {
         format!("echo ran > '{}'", self.0.join(name).display())
     }
 
+    /// A line of Python that leaves one.
+    pub(crate) fn python(&self, name: &str) -> String {
+        let path = self.0.join(name).display().to_string();
+        format!("import os; open({path:?}, 'w').close()\n")
+    }
+
     /// Names of those that fired since the last call.
-    fn fired(&self) -> Vec<String> {
+    pub(crate) fn fired(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(&self.0)
             .unwrap()
             .flatten()

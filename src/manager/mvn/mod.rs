@@ -23,6 +23,8 @@ mod classfile;
 mod code;
 mod extensions;
 mod find;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod goals;
 mod inspect;
 mod invocation;

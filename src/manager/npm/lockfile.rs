@@ -154,7 +154,7 @@ pub(super) fn load_hidden(root: &Path) -> Result<Option<Lock>, String> {
     }))
 }
 
-fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let document: Document =
         serde_json::from_slice(text).map_err(|error| format!("cannot be read: {error}"))?;

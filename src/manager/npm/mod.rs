@@ -11,6 +11,8 @@ mod check;
 mod config;
 mod definitions;
 mod find;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod lockfile;
 mod manifest;
 mod network;

@@ -19,6 +19,8 @@ mod check;
 mod checked;
 mod committed;
 mod configuration;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod ini;
 mod invocation;
 mod prepare;

@@ -9,6 +9,8 @@ pub(super) mod argv;
 pub(super) mod asked;
 pub(super) mod distribution;
 pub(super) mod find;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 pub(super) mod gather;
 pub(super) mod groups;
 pub(super) mod index;

@@ -151,6 +151,15 @@ pub(in crate::manager) fn layout(
     let pip = places.chain(Some(target.pip.clone()));
     let pip: BTreeSet<String> = pip.filter_map(|path| relative(&path)).collect();
     let pip = pip.into_iter().map(|path| (path, "pip".to_owned()));
+    let (major, minor) = target.python_version;
+    let programs_of_pip = [
+        "pip".to_owned(),
+        "pip3".to_owned(),
+        format!("pip{major}.{minor}"),
+    ];
+    let programs_of_pip = programs_of_pip.map(|name| install.scripts.join(name));
+    let programs_of_pip = programs_of_pip.iter().filter_map(|path| relative(path));
+    let programs_of_pip = programs_of_pip.map(|path| (path, "pip".to_owned()));
     let uv = ["uv", "uvx"].map(|name| install.scripts.join(name));
     let uv = uv.iter().filter_map(|path| relative(path));
     let uv = uv.map(|path| (path, "uv".to_owned()));
@@ -159,8 +168,8 @@ pub(in crate::manager) fn layout(
     Layout {
         places: install.by_word(),
         occupied,
-        // Where the environment is active, its `uv` would be the one of the next run.
-        reserved: pip.chain(uv).chain(other).collect(),
+        // Where the environment is active, its `pip` and its `uv` would be those of the next run.
+        reserved: pip.chain(programs_of_pip).chain(uv).chain(other).collect(),
         programs: programs.names.clone(),
         fitting: fitting(target),
         room: install.packages.first().and_then(|place| room(place)),
@@ -374,6 +383,7 @@ mod tests {
             interpreter: root.join("base/bin/python3.11"),
             // Not known yet to a manager that is not pip: reserved all the same.
             pip: PathBuf::new(),
+            python_version: (3, 11),
             ..Target::default()
         };
         let layout = layout(&target, &install, &Programs::default());
@@ -398,6 +408,9 @@ mod tests {
         assert_eq!(
             reserved,
             [
+                ("bin/pip".to_owned(), "pip".to_owned()),
+                ("bin/pip3".to_owned(), "pip".to_owned()),
+                ("bin/pip3.11".to_owned(), "pip".to_owned()),
                 ("bin/uv".to_owned(), "uv".to_owned()),
                 ("bin/uvx".to_owned(), "uv".to_owned()),
                 (

@@ -18,6 +18,8 @@ use crate::model::{Code, Event, Finding};
 mod config;
 mod document;
 mod find;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod index;
 mod launch;
 mod line;

@@ -32,6 +32,8 @@ pub(super) use forward::{Forward, ForwardError};
 pub(super) use older::{Older, older};
 pub(super) use plain::{Unprotected, unprotected};
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) use self::pool::http1_client;
 use self::pool::{Lease, Message, Pool, SendError};
 use super::chain;
 use super::limits;
@@ -322,7 +324,7 @@ fn passing(status: StatusCode) -> bool {
     )
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers
         .get(RETRY_AFTER)?
         .to_str()

@@ -176,9 +176,7 @@ impl Pool {
             tokio::spawn(connection);
             Ok(Sender::Http2(sender))
         } else {
-            let (sender, connection) = http1::Builder::new()
-                .max_headers(limits::HEADERS)
-                .max_header_size(limits::HEAD)
+            let (sender, connection) = http1_client()
                 .handshake(stream)
                 .await
                 .map_err(ConnectError::Http)?;
@@ -186,6 +184,15 @@ impl Pool {
             Ok(Sender::Http1(sender))
         }
     }
+}
+
+/// How an answer of a repository is read.
+pub(in crate::proxy) fn http1_client() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(limits::HEADERS)
+        .max_header_size(limits::HEAD);
+    builder
 }
 
 impl Host {

@@ -101,6 +101,12 @@ pub(in crate::record) fn peek(line: &[u8]) -> Result<(Vec<u8>, Vec<String>), Dis
     Ok((payload, keys.collect()))
 }
 
+/// Reads any bytes as an envelope; for the fuzz target.
+#[cfg(any(test, feature = "fuzz"))]
+pub(in crate::record) fn fuzz(line: &[u8]) {
+    let _ = peek(line);
+}
+
 fn parse(line: &[u8]) -> Result<Envelope, Distrust> {
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_error| Distrust::Form)?;
     if envelope.payload_type != TYPE {

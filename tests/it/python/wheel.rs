@@ -80,6 +80,14 @@ impl Wheel {
         self
     }
 
+    /// Adds a file of that kind and mode.
+    pub(crate) fn moded(mut self, path: &str, content: &[u8], mode: u32) -> Self {
+        let mut entry = Entry::new(path, content);
+        entry.mode = mode;
+        self.files.push(entry);
+        self
+    }
+
     /// Adds a file, compressed.
     pub(crate) fn packed(mut self, path: &str, content: &[u8]) -> Self {
         let mut entry = Entry::new(path, content);

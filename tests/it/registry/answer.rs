@@ -26,6 +26,8 @@ pub(super) enum Answer {
     Response(Response<Reply>),
     /// End the connection with a TCP reset.
     Reset,
+    /// End the connection at once.
+    Hangup,
 }
 
 /// What a path asks for.
@@ -65,6 +67,7 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, host: &str) -> Answer {
                 .unwrap_or_else(|| healthy(shared, seen, &route, &base)),
         ),
         Some(What::Reset) => Answer::Reset,
+        Some(What::Hangup) => Answer::Hangup,
         Some(What::Status(code)) => Answer::Response(status(code, "told to refuse")),
         Some(What::Bytes(bytes)) => Answer::Response(
             ok("application/octet-stream")

@@ -75,8 +75,10 @@ pub(crate) enum What {
     Bytes(Vec<u8>),
     /// Half of the true body, then the end of the connection.
     Truncated,
-    /// TCP reset instead of an answer.
+    /// TCP reset instead of an answer; with HTTP/2 the reset of the one stream.
     Reset,
+    /// The end of the whole connection, with all that is under way on it.
+    Hangup,
     /// The true body in so many pieces with a pause before each.
     Slow(usize, Duration),
     /// 302 to that address followed by the request's own path.
@@ -303,6 +305,12 @@ impl Registry {
             skip,
             left: times,
         });
+    }
+
+    /// Faults that are still to happen.
+    pub(crate) fn faults_left(&self) -> u64 {
+        let faults = self.shared.faults.lock().unwrap();
+        faults.iter().map(|fault| u64::from(fault.left)).sum()
     }
 
     /// No fault is left.

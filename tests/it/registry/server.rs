@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -136,6 +136,10 @@ async fn respond(
     }
     match answer(&shared, &seen, host.as_deref().unwrap_or("localhost")) {
         Answer::Response(response) => Ok(response),
+        Answer::Hangup => {
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Both);
+            Err(io::Error::other("told to hang up"))
+        }
         Answer::Reset => {
             let _ = setsockopt(
                 &socket,

@@ -35,6 +35,14 @@ const LIMIT: u64 = 64 << 20;
 /// Files with a name of their own for each repository; more are of nobody's making.
 const FILES: usize = 64;
 
+/// Reads a file of either digest.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let _ = read::text("fuzz", algorithm, bytes);
+    }
+}
+
 /// What the locks of a project say.
 #[derive(Debug, Default)]
 pub(super) struct Locks {

@@ -104,6 +104,24 @@ fn load(path: &Path, name: &str, reader: Reader, locks: &mut Locks) -> Result<()
     Ok(())
 }
 
+/// Reads a text as a lock of each kind.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn every(text: &str) {
+    let readers: [Reader; 4] = [
+        pipfile::promises,
+        poetry::promises,
+        pylock::promises,
+        uv::promises,
+    ];
+    for promise in readers
+        .iter()
+        .filter_map(|reader| reader(text).ok())
+        .flatten()
+    {
+        let _ = promise.expected("fuzz");
+    }
+}
+
 /// The text of a lock, and that it was read. `None` when there is none.
 pub(in crate::manager) fn text(
     path: &Path,
