@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use libc::{EACCES, EPERM};
-use v4run::sandbox::canary::{RESULTS, Scene};
+use v4run::sandbox::canary::{PAYLOAD, RESULTS, Scene};
 use v4run::sys::attempt;
 
 use crate::case::Attempt::{Canary, Own};
@@ -169,9 +169,9 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "X19",
         "a file without a name that gets one",
-        &["call:execve", "landlock"],
+        &["call:linkat", "call:execve", "landlock"],
         &[EACCES],
-        EXEC,
+        FILE,
         Own(nameless),
     ),
     case(
@@ -208,9 +208,9 @@ fn line(scene: &Scene, id: &str) -> String {
     )
 }
 
-/// A copy of the shell in a file that is written through `file`.
-fn copied(mut file: File) -> io::Result<File> {
-    io::copy(&mut File::open("/bin/sh")?, &mut file)?;
+/// A copy of the written program in a file that is written through `file`.
+fn copied(scene: &Scene, mut file: File) -> io::Result<File> {
+    io::copy(&mut File::open(scene.inside.join(PAYLOAD))?, &mut file)?;
     Ok(file)
 }
 
@@ -222,7 +222,7 @@ fn memory() -> io::Result<File> {
 }
 
 fn memory_by_descriptor(scene: &Scene) -> io::Result<()> {
-    let file = copied(memory()?)?;
+    let file = copied(scene, memory()?)?;
     let script = raw::path(line(scene, "X04"));
     Err(attempt::execute_at(
         std::os::fd::AsFd::as_fd(&file),
@@ -232,7 +232,7 @@ fn memory_by_descriptor(scene: &Scene) -> io::Result<()> {
 }
 
 fn memory_by_name(scene: &Scene) -> io::Result<()> {
-    let file = copied(memory()?)?;
+    let file = copied(scene, memory()?)?;
     let script = raw::path(line(scene, "X05"));
     let name = raw::path(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Err(attempt::execute(&name, &[c"sh", c"-c", &script]))
@@ -300,7 +300,7 @@ fn nameless(scene: &Scene) -> io::Result<()> {
         .write(true)
         .mode(0o755)
         .custom_flags(libc::O_TMPFILE);
-    let file = copied(options.open(&scene.inside)?)?;
+    let file = copied(scene, options.open(&scene.inside)?)?;
     let named = scene.inside.join("named");
     let _ = std::fs::remove_file(&named);
     let own = raw::path(format!("/proc/self/fd/{}", file.as_raw_fd()));

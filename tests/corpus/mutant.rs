@@ -66,7 +66,10 @@ fn socket() -> io::Result<OwnedFd> {
 /// The table without what the layers name, and with numbers that they add.
 fn table(layers: &[String]) -> Vec<Call> {
     let mut table: Vec<Call> = kernel::all().copied().collect();
-    for layer in layers {
+    // Of several arms of one call the later ones first, so that the others keep their places.
+    let mut layers: Vec<&String> = layers.iter().collect();
+    layers.sort();
+    for layer in layers.into_iter().rev() {
         let parts: Vec<&str> = layer.split(':').collect();
         match parts.as_slice() {
             ["call", name] => found(&mut table, name).arms = &[],

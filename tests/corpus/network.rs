@@ -16,6 +16,9 @@ use crate::raw;
 const NETWORK: &str = "network-refused";
 const KERNEL: &str = "kernel-surface-refused";
 const FAMILY: &[&str] = &["filter:socket:0"];
+const FAMILY_AND_KIND: &[&str] = &["filter:socket:0", "filter:socket:1"];
+const ALL: &[&str] = &["filter:socket:0", "filter:socket:1", "filter:socket:2"];
+const SERVICE: &[&str] = &["filter:socket:0", "call:connect"];
 const KIND: &[&str] = &["filter:socket:1"];
 const OPTION: &[&str] = &["call:setsockopt"];
 
@@ -23,9 +26,10 @@ const OPTION: &[&str] = &["call:setsockopt"];
 const fn family(
     id: &'static str,
     what: &'static str,
+    layers: &'static [&'static str],
     attempt: fn(&Scene) -> io::Result<()>,
 ) -> Case {
-    case(id, what, FAMILY, &[EACCES], NETWORK, Own(attempt))
+    case(id, what, layers, &[EACCES], NETWORK, Own(attempt))
 }
 
 /// A socket option that chooses routes, devices or programs.
@@ -126,7 +130,7 @@ pub(crate) const CASES: &[Case] = &[
         NETWORK,
         Canary("other-transport"),
     ),
-    family("N07+smc", "SMC", |_| socket(43, 1, 0)),
+    family("N07+smc", "SMC", FAMILY, |_| socket(43, 1, 0)),
     case(
         "N08",
         "a datagram",
@@ -159,23 +163,40 @@ pub(crate) const CASES: &[Case] = &[
         NETWORK,
         Own(|_| socket(2, 3, 255)),
     ),
-    family("N12", "packets of a device", |_| socket(17, 3, 0)),
-    family("N12+xdp", "express data path", |_| socket(44, 3, 0)),
-    family("N12+netlink", "network set-up", |_| socket(16, 3, 0)),
-    family("N12+uevent", "device events", |_| socket(16, 3, 15)),
-    family("N12+audit", "the audit channel", |_| socket(16, 3, 9)),
-    family("N12+diag", "sockets of others", |_| socket(16, 3, 4)),
-    family("N12+vsock", "the host of this machine", |_| {
+    family("N12", "packets of a device", FAMILY_AND_KIND, |_| {
+        socket(17, 3, 0)
+    }),
+    family("N12+xdp", "express data path", FAMILY_AND_KIND, |_| {
+        socket(44, 3, 0)
+    }),
+    family("N12+netlink", "network set-up", FAMILY_AND_KIND, |_| {
+        socket(16, 3, 0)
+    }),
+    family("N12+uevent", "device events", ALL, |_| socket(16, 3, 15)),
+    family("N12+audit", "the audit channel", ALL, |_| socket(16, 3, 9)),
+    family("N12+diag", "sockets of others", ALL, |_| socket(16, 3, 4)),
+    family("N12+vsock", "the host of this machine", FAMILY, |_| {
         socket(40, 1, 0)
     }),
-    family("N12+alg", "the kernel's cryptography", |_| socket(38, 5, 0)),
-    family("N12+key", "the key exchange", |_| socket(15, 3, 2)),
-    family("N12+can", "a field bus", |_| socket(29, 3, 1)),
-    family("N12+tipc", "a cluster", |_| socket(30, 5, 0)),
-    family("N12+rds", "reliable datagrams", |_| socket(21, 5, 0)),
-    family("N12+kcm", "the multiplexer", |_| socket(41, 2, 0)),
-    family("N12+qrtr", "a modem", |_| socket(42, 2, 0)),
-    family("N12+blue", "a radio", |_| socket(31, 3, 1)),
+    family(
+        "N12+alg",
+        "the kernel's cryptography",
+        FAMILY_AND_KIND,
+        |_| socket(38, 5, 0),
+    ),
+    family("N12+key", "the key exchange", ALL, |_| socket(15, 3, 2)),
+    family("N12+can", "a field bus", ALL, |_| socket(29, 3, 1)),
+    family("N12+tipc", "a cluster", FAMILY_AND_KIND, |_| {
+        socket(30, 5, 0)
+    }),
+    family("N12+rds", "reliable datagrams", FAMILY_AND_KIND, |_| {
+        socket(21, 5, 0)
+    }),
+    family("N12+kcm", "the multiplexer", FAMILY_AND_KIND, |_| {
+        socket(41, 2, 0)
+    }),
+    family("N12+qrtr", "a modem", FAMILY_AND_KIND, |_| socket(42, 2, 0)),
+    family("N12+blue", "a radio", ALL, |_| socket(31, 3, 1)),
     case(
         "N13",
         "a Unix socket behind high words",
@@ -220,7 +241,7 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "N16",
         "a service of its own",
-        &["call:bind", "landlock"],
+        &["call:bind", "call:listen", "landlock"],
         &[EACCES],
         NETWORK,
         Canary("listen"),
@@ -236,7 +257,7 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "N18",
         "a socket that somebody hands over",
-        FAMILY,
+        SERVICE,
         &[EACCES],
         NETWORK,
         Canary("unix-socket"),
@@ -323,7 +344,7 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "I01",
         "the socket of a container engine",
-        FAMILY,
+        SERVICE,
         &[EACCES],
         NETWORK,
         Own(path_socket),
@@ -331,7 +352,7 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "I03",
         "an abstract socket",
-        &["filter:socket:0"],
+        &["filter:socket:0", "call:connect", "landlock"],
         &[EACCES],
         NETWORK,
         Own(|_| abstract_socket()),

@@ -44,18 +44,23 @@ impl Surroundings {
         fs::create_dir(&outside).unwrap();
         let service = UnixListener::bind(outside.join("socket")).unwrap();
         let mut sleep = Command::new("sleep");
-        let surroundings = Self {
+        Self {
             _service: service,
             sentinel: TcpListener::bind("127.0.0.1:0").unwrap(),
             bystander: sleep.arg("600").stdin(Stdio::null()).spawn().unwrap(),
             outside,
-        };
-        surroundings.renew();
-        surroundings
+        }
     }
 
-    /// Puts back what an attempt may have used up.
-    pub(crate) fn renew(&self) {
+    /// Puts back what an attempt may have used up, and takes away what it left.
+    pub(crate) fn renew(&self, inside: &Path) {
+        empty(inside, &[]);
+        empty(&self.outside, &["socket"]);
+        for dropped in ["/dev/shm/v4run-corpus", "/var/tmp/v4run-corpus"] {
+            let _ = fs::remove_file(dropped);
+        }
+        canary::prepare(inside).unwrap();
+        fs::create_dir(inside.join("mount")).unwrap();
         for name in ["secret", "movable", "removable", "cut", "swap"] {
             let path = self.outside.join(name);
             fs::write(&path, "secret").unwrap();
@@ -92,6 +97,20 @@ pub(crate) struct Bench {
 /// What came of attempts: by name in the result file, `fired` or `errno N`.
 pub(crate) type Results = BTreeMap<String, String>;
 
+/// Removes what is in a directory, but for some names.
+fn empty(directory: &Path, but: &[&str]) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if but.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        match path.is_dir() && !path.is_symlink() {
+            true => fs::remove_dir(path).unwrap(),
+            false => fs::remove_file(path).unwrap(),
+        }
+    }
+}
+
 /// Reads the result file and takes it away.
 pub(crate) fn results(inside: &Path) -> Results {
     let path = inside.join(canary::RESULTS);
@@ -118,7 +137,7 @@ impl Bench {
     fn scene(&self, scene: &Value) -> PathBuf {
         let path = self.root.path().canonicalize().unwrap().join("scene.json");
         fs::write(&path, scene.to_string()).unwrap();
-        self.surroundings.renew();
+        self.surroundings.renew(&self.inside);
         path
     }
 
@@ -211,7 +230,7 @@ impl Bench {
         Supervisor::new(Listener::from(listener), parts).unwrap()
     }
 
-    fn launch(&self, scene: &Path) -> Launch {
+    pub(crate) fn launch(&self, scene: &Path) -> Launch {
         let own = program().canonicalize().unwrap();
         let rule = |path: &Path, access| PathRule {
             path: path.into(),

@@ -61,21 +61,9 @@ impl Score {
     /// Nothing let through, nothing that proves nothing.
     #[track_caller]
     pub(crate) fn holds(&self) {
-        assert!(
-            self.unblocked.is_empty(),
-            "not blocked: {:#?}",
-            self.unblocked
-        );
-        assert!(
-            self.survivors.is_empty(),
-            "dead rules: {:#?}",
-            self.survivors
-        );
-        assert!(
-            self.through.is_empty(),
-            "single layers: {:#?}",
-            self.through
-        );
+        let wrong = [&self.unblocked, &self.survivors, &self.through];
+        let none = wrong.iter().all(|list| list.is_empty());
+        assert!(none, "[not blocked, dead rules, single layers]: {wrong:#?}");
         // Most must be valid, or the machine says nothing about the sandbox.
         assert!(self.invalid.len() < self.valid, "{:#?}", self.invalid);
     }
