@@ -264,10 +264,12 @@ pub(crate) const CASES: &[Case] = &[
         "I13",
         "a command is typed into the terminal",
         &["call:ioctl", "landlock"],
-        &[EPERM],
+        &[EPERM, EACCES],
         KERNEL,
         Canary("terminal"),
-    ),
+    )
+    // Of a run the terminal is no place: it cannot even be opened.
+    .at("openat"),
     kernel(
         "I13+discipline",
         "another line discipline",

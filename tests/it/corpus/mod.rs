@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
 mod bench;
+mod managers;
 
 mod score;
 
@@ -65,8 +67,17 @@ impl Case {
     }
 }
 
-/// Tries each case bare: the ones that work are valid here, the others with what they met.
-fn bare(bench: &Bench, cases: &[Case]) -> (Vec<Case>, Vec<(String, String)>) {
+/// The cases that work bare and are valid here, and the others with what they met.
+type Bare = (Vec<Case>, Vec<(String, String)>);
+
+/// Tries each case of the corpus bare, once for all tests.
+fn bare() -> &'static Bare {
+    static BARE: OnceLock<Bare> = OnceLock::new();
+    BARE.get_or_init(|| bare_of(&listing().cases))
+}
+
+fn bare_of(cases: &[Case]) -> Bare {
+    let bench = Bench::new();
     let (mut valid, mut invalid) = (Vec::new(), Vec::new());
     for case in cases {
         let results = bench.bare(&[&case.id]);
@@ -163,20 +174,19 @@ fn unblocked(cases: &[Case], results: &Results) -> Vec<String> {
 
 #[test]
 fn every_case_is_blocked_and_every_layer_is_needed() {
-    let cases = listing().cases;
     let bench = Bench::new();
-    let (valid, invalid) = bare(&bench, &cases);
+    let (valid, invalid) = bare();
     let all: Vec<&Case> = valid.iter().collect();
     let results = together(&all, |ids| bench.without(&[], ids));
-    let survivors = surviving(&bench, &valid);
-    let (through, tries) = shallow(&bench, &valid);
+    let survivors = surviving(&bench, valid);
+    let (through, tries) = shallow(&bench, valid);
     let score = Score {
-        unblocked: unblocked(&valid, &results),
+        unblocked: unblocked(valid, &results),
         valid: valid.len(),
         survivors,
         through,
         tries,
-        invalid,
+        invalid: invalid.clone(),
     };
     score.tell("corpus");
     score.holds();
