@@ -3,8 +3,8 @@
 //! `list` prints the cases for the runner in `tests/it/corpus`. `attack` tries the named cases and
 //! leaves `NAME fired` or `NAME errno N` in the result file, as the built-in canaries do. `launch`
 //! is v4run's own launcher with one layer taken out; it stands here so that v4run itself has no way
-//! to leave one out. Anything else is the command line of a package manager: then the scene lies
-//! where the command runs.
+//! to leave one out. Anything else is the command line of a package manager: then a link beside the
+//! program leads to the scene.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -54,7 +54,11 @@ fn main() -> ExitCode {
         Some("launch") => mutant::launch(word(2).unwrap(), word(3).unwrap()),
         Some("attack") => attack(Path::new(&words[2])),
         Some("fired") => leave(Path::new(&words[2]), word(3).unwrap(), "fired"),
-        _ => attack(Path::new("scene.json")),
+        _ => {
+            // The text of a link may be read anywhere.
+            let own = std::env::current_exe().unwrap();
+            attack(&std::fs::read_link(own.with_file_name("scene")).unwrap());
+        }
     }
     ExitCode::SUCCESS
 }

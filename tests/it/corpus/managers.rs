@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ impl Place for Stage {
 
     fn run(&self, scene: &Value) -> Run {
         self.runtime(&bench::program(), scene);
-        self.project.file("scene.json", &scene.to_string());
+        set(&self.project.outside("fake/bin"), &self.inside(), scene);
         self.hostile("").run()
     }
 }
@@ -61,7 +62,7 @@ impl Place for Maven {
         }
         fs::copy(bench::program(), jdk.join("bin/java")).unwrap();
         fs::write(jdk.join("lib/server/libjvm.so"), "").unwrap();
-        self.project.file("scene.json", &scene.to_string());
+        set(&jdk.join("bin"), &self.inside(), scene);
         self.v4run(&["dependency:resolve"])
             .env("JAVA_HOME", jdk)
             .run()
@@ -86,16 +87,25 @@ impl Place for Python {
         let own = base.join("bin").join(name);
         fs::copy(bench::program(), &own).unwrap();
         let library = real.ancestors().nth(2).unwrap().join("lib");
-        let _ = std::os::unix::fs::symlink(library, base.join("lib"));
+        let _ = symlink(library, base.join("lib"));
         for name in ["python", "python3"] {
             let _ = fs::remove_file(self.program(name));
-            std::os::unix::fs::symlink(&own, self.program(name)).unwrap();
+            symlink(&own, self.program(name)).unwrap();
         }
         let settings = format!("home = {}\n", base.join("bin").display());
         fs::write(self.environment().join("pyvenv.cfg"), settings).unwrap();
-        self.project.file("scene.json", &scene.to_string());
+        set(&base.join("bin"), &self.inside(), scene);
         self.v4run(&["install", "six"]).run()
     }
+}
+
+/// Writes the scene where the run may read it, and the link that leads the program to it.
+fn set(program: &Path, inside: &Path, scene: &Value) {
+    let file = inside.join("scene.json");
+    fs::write(&file, scene.to_string()).unwrap();
+    let link = program.join("scene");
+    let _ = fs::remove_file(&link);
+    symlink(&file, link).unwrap();
 }
 
 /// Tries the cases as one manager; what v4run did not answer as expected.

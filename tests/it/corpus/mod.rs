@@ -91,14 +91,21 @@ fn bare_of(cases: &[Case]) -> Bare {
     (valid, invalid)
 }
 
-/// Runs cases together, and those that say nothing again alone: one that kills or replaces the
-/// process must not speak for others.
+/// Runs cases together. One that kills or replaces the process must not speak for others: the first
+/// that says nothing is run alone, and then those behind it.
 fn together(cases: &[&Case], run: impl Fn(&[&str]) -> Results) -> Results {
     let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
     let mut results = run(&ids);
-    for case in cases {
-        if cases.len() > 1 && !results.contains_key(&case.name) {
-            results.extend(run(&[&case.id]));
+    let silent = |results: &Results, from: usize| {
+        let mut rest = cases.iter().enumerate().skip(from);
+        rest.find_map(|(index, case)| (!results.contains_key(&case.name)).then_some(index))
+    };
+    let mut next = 0;
+    while let Some(index) = silent(&results, next).filter(|_| ids.len() > 1) {
+        next = index + 1;
+        results.extend(run(&ids[index..next]));
+        if silent(&results, next) == Some(next) {
+            results.extend(run(&ids[next..]));
         }
     }
     results
