@@ -356,7 +356,9 @@ pub const ALL: &[Canary] = &[
         attempt::door(Door::Personality)
     }),
     canary("undumpable", EPERM, "the supervisor is blinded", |_| {
-        attempt::door(Door::Dumpable)
+        attempt::door(Door::Dumpable)?;
+        // Where it fires, the result must still be readable.
+        Ok(nix::sys::prctl::set_dumpable(true)?)
     }),
     canary("orphan", EPERM, "the run outlives the session", |_| {
         attempt::door(Door::Orphan)

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     match word(1) {
         Some("list") => {
             let cases: Vec<Value> = all().map(Case::data).collect();
-            let text = json!({ "cases": cases, "races": races::names() }).to_string();
+            let text = json!({ "cases": cases, "races": races::data() }).to_string();
             std::io::stdout().write_all(text.as_bytes()).unwrap();
         }
         Some("launch") => mutant::launch(word(2).unwrap(), word(3).unwrap()),
@@ -73,9 +73,8 @@ fn attack(scene: &Path) {
         listener: text("listener").parse().unwrap(),
         bystander: text("bystander").parse().unwrap(),
     };
-    if let Some(race) = scene["race"].as_str() {
-        let milliseconds = scene["milliseconds"].as_u64().unwrap();
-        return races::run(race, &stage, milliseconds);
+    if scene["race"].is_string() {
+        return races::run(&scene, &stage);
     }
     let wanted: Vec<&str> = scene["cases"]
         .as_array()

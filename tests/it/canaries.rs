@@ -33,7 +33,7 @@ const NEEDS_A_FREE_KERNEL: &[&str] = &[
 ];
 
 /// Whether a filter stands around the suite.
-fn filtered() -> bool {
+pub(crate) fn filtered() -> bool {
     !std::fs::read_to_string("/proc/self/status")
         .unwrap()
         .lines()
@@ -145,6 +145,7 @@ fn every_canary_is_a_violation_of_a_run() {
             "name": canary.name,
         });
         stage.runtime(&hostile(), &scene);
+        std::fs::create_dir_all(&inside).unwrap();
         canary::prepare(&inside).unwrap();
         let run = stage.hostile("").run();
         let results = inside.join(canary::RESULTS);

@@ -33,7 +33,7 @@ pub(crate) fn program() -> PathBuf {
 
 /// What stands around the attempts: files outside, a service, a listener, another process.
 pub(crate) struct Surroundings {
-    pub(crate) outside: PathBuf,
+    outside: PathBuf,
     _service: UnixListener,
     sentinel: TcpListener,
     bystander: Child,
@@ -91,7 +91,7 @@ impl Drop for Surroundings {
 pub(crate) struct Bench {
     root: TempDir,
     inside: PathBuf,
-    pub(crate) surroundings: Surroundings,
+    surroundings: Surroundings,
 }
 
 /// What came of attempts: by name in the result file, `fired` or `errno N`.
@@ -105,7 +105,7 @@ fn empty(directory: &Path, but: &[&str]) {
             continue;
         }
         match path.is_dir() && !path.is_symlink() {
-            true => fs::remove_dir(path).unwrap(),
+            true => fs::remove_dir_all(path).unwrap(),
             false => fs::remove_file(path).unwrap(),
         }
     }
@@ -134,7 +134,17 @@ impl Bench {
         }
     }
 
-    fn scene(&self, scene: &Value) -> PathBuf {
+    /// The directory that attempts may write.
+    pub(crate) fn inside(&self) -> &Path {
+        &self.inside
+    }
+
+    /// What attempts at these cases are told.
+    pub(crate) fn scene(&self, cases: &[&str]) -> Value {
+        self.surroundings.scene(&self.inside, cases)
+    }
+
+    fn write(&self, scene: &Value) -> PathBuf {
         let path = self.root.path().canonicalize().unwrap().join("scene.json");
         fs::write(&path, scene.to_string()).unwrap();
         self.surroundings.renew(&self.inside);
@@ -143,12 +153,12 @@ impl Bench {
 
     /// Tries cases without anything around them.
     pub(crate) fn bare(&self, cases: &[&str]) -> Results {
-        self.bare_with(&self.surroundings.scene(&self.inside, cases))
+        self.bare_with(&self.scene(cases))
     }
 
     /// The same with a scene of its own.
     pub(crate) fn bare_with(&self, scene: &Value) -> Results {
-        let scene = self.scene(scene);
+        let scene = self.write(scene);
         let output = Command::new(program())
             .arg("attack")
             .arg(scene)
@@ -161,12 +171,12 @@ impl Bench {
 
     /// Tries cases behind all layers but these.
     pub(crate) fn without(&self, layers: &[&str], cases: &[&str]) -> Results {
-        self.without_with(layers, &self.surroundings.scene(&self.inside, cases))
+        self.without_with(layers, &self.scene(cases))
     }
 
     /// The same with a scene of its own.
     pub(crate) fn without_with(&self, layers: &[&str], scene: &Value) -> Results {
-        let scene = self.scene(scene);
+        let scene = self.write(scene);
         let (mut socket, theirs) = UnixStream::pair().unwrap();
         let mut child = Command::new(program())
             .args(["launch", &layers.join(","), &std::process::id().to_string()])
@@ -202,14 +212,18 @@ impl Bench {
         let report: Report = serde_json::from_slice(&line).unwrap();
         assert_eq!(report.error, None);
         let listener = fd::receive(socket.as_fd()).unwrap().unwrap();
-        let (near, _far) = socketpair(
+        let (near, far) = socketpair(
             AddressFamily::Unix,
             SockType::SeqPacket,
             None,
             SockFlag::SOCK_CLOEXEC,
         )
         .unwrap();
+        // In the proxy's place: takes what is handed over, until the session is gone.
+        std::thread::spawn(move || while let Ok(Some(_)) = fd::receive(far.as_fd()) {});
         let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = gate.local_addr().unwrap().port().to_string();
+        fs::write(self.inside.join("gate"), port).unwrap();
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let parts = Parts {
             manager: v4run::manager::ALL[0],
@@ -230,7 +244,7 @@ impl Bench {
         Supervisor::new(Listener::from(listener), parts).unwrap()
     }
 
-    pub(crate) fn launch(&self, scene: &Path) -> Launch {
+    fn launch(&self, scene: &Path) -> Launch {
         let own = program().canonicalize().unwrap();
         let rule = |path: &Path, access| PathRule {
             path: path.into(),

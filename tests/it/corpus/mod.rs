@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 mod bench;
 mod managers;
+mod races;
 
 mod score;
 
@@ -35,7 +36,7 @@ pub(crate) struct Case {
 #[derive(Deserialize)]
 struct Listing {
     cases: Vec<Case>,
-    races: Vec<String>,
+    races: Vec<races::Race>,
 }
 
 fn listing() -> Listing {
