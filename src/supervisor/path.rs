@@ -173,6 +173,17 @@ impl Named {
         Ok(file.into())
     }
 
+    /// The number, where the path is another name of exactly one of the manager's own descriptors.
+    pub(super) fn own_descriptor(&self) -> Option<i32> {
+        let below = self.lexical.strip_prefix("/dev").ok()?;
+        match below.to_str()? {
+            "stdin" => Some(libc::STDIN_FILENO),
+            "stdout" => Some(libc::STDOUT_FILENO),
+            "stderr" => Some(libc::STDERR_FILENO),
+            below => below.strip_prefix("fd/")?.parse().ok(),
+        }
+    }
+
     /// Whether the path is another name of one of the manager's own descriptors.
     pub(super) fn is_own_descriptor(&self) -> bool {
         ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd"]
