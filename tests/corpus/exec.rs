@@ -47,6 +47,14 @@ pub(crate) const CASES: &[Case] = &[
         Canary("exec-directory"),
     ),
     case(
+        "X03+descriptor",
+        "a program by its descriptor",
+        &["call:execveat", "landlock"],
+        &[EACCES],
+        EXEC,
+        Canary("exec-descriptor"),
+    ),
+    case(
         "X04",
         "a program in memory, by descriptor",
         &["call:memfd_create", "call:execveat"],

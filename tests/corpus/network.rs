@@ -169,9 +169,14 @@ pub(crate) const CASES: &[Case] = &[
     family("N12+xdp", "express data path", FAMILY_AND_KIND, |_| {
         socket(44, 3, 0)
     }),
-    family("N12+netlink", "network set-up", FAMILY_AND_KIND, |_| {
-        socket(16, 3, 0)
-    }),
+    case(
+        "N12+netlink",
+        "network set-up",
+        FAMILY_AND_KIND,
+        &[EACCES],
+        NETWORK,
+        Canary("netlink"),
+    ),
     family("N12+uevent", "device events", ALL, |_| socket(16, 3, 15)),
     family("N12+audit", "the audit channel", ALL, |_| socket(16, 3, 9)),
     family("N12+diag", "sockets of others", ALL, |_| socket(16, 3, 4)),

@@ -12,7 +12,9 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 mod bench;
+mod hidden;
 mod managers;
+mod meta;
 mod races;
 
 mod score;
