@@ -92,6 +92,23 @@ impl Case {
     }
 }
 
+/// A case about a file, that the supervisor refuses.
+pub(crate) const fn changed(
+    id: &'static str,
+    what: &'static str,
+    layers: &'static [&'static str],
+    attempt: fn(&Scene) -> io::Result<()>,
+) -> Case {
+    case(
+        id,
+        what,
+        layers,
+        &[libc::EACCES],
+        "file-access-refused",
+        Attempt::Own(attempt),
+    )
+}
+
 /// Why a call that the table does not know leaves no event.
 pub(crate) const UNKNOWN: &str =
     "a number that the table lacks: the filter answers as an older kernel";

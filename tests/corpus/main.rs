@@ -7,6 +7,7 @@
 //! program leads to the scene.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "an attack that cannot set itself up must fail loudly"
 )]
@@ -26,6 +27,7 @@ mod exec;
 mod files;
 mod kernel;
 mod mutant;
+mod names;
 mod network;
 mod process;
 mod races;
@@ -36,6 +38,7 @@ fn all() -> impl Iterator<Item = &'static Case> {
         exec::CASES,
         network::CASES,
         files::CASES,
+        names::CASES,
         process::CASES,
         kernel::CASES,
     ];
