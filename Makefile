@@ -1,10 +1,13 @@
 # Every target is one line that calls cargo or a script; each installs what it needs.
-.PHONY: demo test check build install bench
+.PHONY: demo test check build install bench corpus soak
 
 demo: ; scripts/demo.sh
 test: ; scripts/test.sh
 check: ; scripts/check.sh
 build: ; cargo build --release --locked
 bench: ; scripts/bench.sh
+corpus: ; scripts/corpus.sh
+SECONDS ?= 60
+soak: ; scripts/corpus.sh $(SECONDS)
 PREFIX ?= /usr/local
 install: build ; install -D -m 0755 target/release/v4run $(DESTDIR)$(PREFIX)/bin/v4run

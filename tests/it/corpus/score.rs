@@ -5,6 +5,8 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::canaries::filtered;
+
 /// What the three ways came to.
 pub(crate) struct Score {
     /// Cases that work bare.
@@ -76,7 +78,10 @@ pub(crate) fn tell(name: &str, line: &str, data: &Value) {
     out.write_all(format!("\n{line}\n").as_bytes()).unwrap();
     if let Some(folder) = std::env::var_os("V4RUN_SCORES") {
         let user = nix::unistd::geteuid();
-        let path = std::path::Path::new(&folder).join(format!("{name}-{user}.json"));
+        let filter = if filtered() { "-filtered" } else { "" };
+        let who = format!("{user}{filter}");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = std::path::Path::new(&folder).join(format!("{name}-{who}.json"));
         let text = json!({ "line": line, "user": user.as_raw(), "data": data });
         std::fs::write(path, text.to_string()).unwrap();
     }
