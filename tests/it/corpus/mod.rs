@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 mod bench;
 mod hidden;
+mod layout;
 mod managers;
 mod meta;
 mod races;
