@@ -183,6 +183,8 @@ impl Bench {
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
+            // What a program that starts after all complains about.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let launch = self.launch(&scene);
