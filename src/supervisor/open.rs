@@ -86,10 +86,7 @@ impl Supervisor {
             // No access rights come with it; using it later is a call of its own.
             return Answer::GoOn(Continue::LandlockDecides);
         }
-        // A file that is there is not made: reading it is reading it.
-        let makes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0
-            && !(flags & libc::O_TRUNC == 0 && named.hold(true).is_ok());
-        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || makes;
+        let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
         let asked = Reading {
             notification,
             call: name,
@@ -97,11 +94,27 @@ impl Supervisor {
             turn,
         };
         if named.is_own_descriptor() {
-            return match writes {
-                true => Answer::GoOn(Continue::LandlockDecides),
-                false => self.own_descriptor(&asked, &named),
+            return match reads {
+                true => self.own_descriptor(&asked, &named),
+                false => Answer::GoOn(Continue::LandlockDecides),
             };
         }
+        let writes = if reads && flags & libc::O_TRUNC == 0 && flags & libc::O_CREAT != 0 {
+            // A file that is there is not made: reading it is reading it.
+            // Nor is one made where a link leads through a descriptor of the manager's.
+            match named.hold(true) {
+                Ok(_there) => false,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match named.hold_directory() {
+                        Ok(_place) => true,
+                        Err(error) => return failed(&error),
+                    }
+                }
+                Err(error) => return failed(&error),
+            }
+        } else {
+            !reads || flags & libc::O_TRUNC != 0
+        };
         if writes {
             return self.write(name, &named, flags);
         }

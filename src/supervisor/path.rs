@@ -155,6 +155,20 @@ impl Named {
         Ok(openat2(&base, self.text.as_os_str(), how)?)
     }
 
+    /// The same for the directory that the last name is looked for in.
+    pub(super) fn hold_directory(&self) -> io::Result<OwnedFd> {
+        let above = Path::new(&self.text).parent().unwrap_or(Path::new("/"));
+        let text = match above.as_os_str().is_empty() {
+            true => OsString::from("."),
+            false => above.into(),
+        };
+        Self {
+            text,
+            ..self.clone()
+        }
+        .hold(true)
+    }
+
     /// Opens what an absolute path names for reading, if no part of it is a link: then
     /// [`Named::lexical`] is where the file really is. `ELOOP` where that cannot be told.
     ///

@@ -8,6 +8,7 @@ use crate::attack::Stage;
 /// Ways to a file, each with what it read.
 const DOORS: &str = r"
     const O_PATH = 0o10000000;
+    const MAKE = fs.constants.O_RDONLY | fs.constants.O_CREAT;
     const file = `${where.project}/.npmrc`;
     const read = (open) => { try { return fs.readFileSync(open(), 'latin1'); } catch (error) { return error.code; } };
     const held = () => fs.openSync(file, O_PATH);
@@ -26,7 +27,14 @@ const DOORS: &str = r"
         made: read(() => {
             fs.symlinkSync(`${where.project}/node_modules`, `${where.project}/node_modules/d`);
             fs.mkdirSync(`${where.project}/node_modules/e`);
-            return fs.openSync(`${where.project}/node_modules/e/../d/../.npmrc`, fs.constants.O_RDONLY | fs.constants.O_CREAT);
+            return fs.openSync(`${where.project}/node_modules/e/../d/../.npmrc`, MAKE);
+        }),
+        anew: read(() => fs.openSync(`/dev/fd/${held()}`, MAKE)),
+        below: read(() => fs.openSync(`/dev/fd/${fs.openSync(where.project, O_PATH)}/.npmrc`, MAKE)),
+        through: read(() => {
+            const to = `${where.project}/node_modules/f`;
+            fs.symlinkSync(`/dev/fd/${fs.openSync(where.project, O_PATH)}`, to);
+            return fs.openSync(`${to}/.npmrc`, MAKE);
         }),
         copied: read(() => { fs.copyFileSync(file, `${where.project}/node_modules/c`); return `${where.project}/node_modules/c`; }),
     };
