@@ -13,7 +13,7 @@ root=$work/root
 mkdir -p "$work"
 if [ ! -e "$work/ready" ]; then
   rm -rf "$root"
-  mirror=$(apt-get indextargets --format '$(SITE) $(SUITE)' 'Created-By: Packages' | sed -n 's/ bookworm$//p' | head -1)
+  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | sed -n 's/ bookworm$//p' | head -1)
   debootstrap --variant=minbase --include="$(scripts/setup.sh --maven),ca-certificates,nodejs,npm,python3,python3-pip,python3-venv,util-linux" \
     bookworm "$root" "$mirror"
   touch "$work/ready"

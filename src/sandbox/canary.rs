@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,15 @@ use crate::sys::attempt::Door;
 pub const ARGUMENT: &str = "__canary";
 /// The result file in the scene's inner directory.
 pub const RESULTS: &str = "results";
+
+/// The program in the scene's inner directory that some canaries start. It is made beforehand
+/// ([`prepare`]): inside, the shell may not even be read, and that is not what they are about.
+pub const PAYLOAD: &str = "payload";
+
+/// Makes what the canaries find inside.
+pub fn prepare(inside: &Path) -> io::Result<()> {
+    std::fs::copy("/bin/sh", inside.join(PAYLOAD)).map(drop)
+}
 
 /// The surroundings of an attempt.
 #[derive(Debug, Clone)]
@@ -347,7 +356,9 @@ pub const ALL: &[Canary] = &[
         attempt::door(Door::Personality)
     }),
     canary("undumpable", EPERM, "the supervisor is blinded", |_| {
-        attempt::door(Door::Dumpable)
+        attempt::door(Door::Dumpable)?;
+        // Where it fires, the result must still be readable.
+        Ok(nix::sys::prctl::set_dumpable(true)?)
     }),
     canary("orphan", EPERM, "the run outlives the session", |_| {
         attempt::door(Door::Orphan)
@@ -397,17 +408,8 @@ fn exec_path(scene: &Scene) -> io::Result<()> {
 }
 
 /// A copy of the shell, as a package would bring its own program.
-fn payload(scene: &Scene) -> io::Result<PathBuf> {
-    let path = scene.inside.join("payload");
-    let _ = std::fs::remove_file(&path);
-    let mut source = File::open("/bin/sh")?;
-    let mut target = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o755)
-        .open(&path)?;
-    io::copy(&mut source, &mut target)?;
-    Ok(path)
+fn payload(scene: &Scene) -> PathBuf {
+    scene.inside.join(PAYLOAD)
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {
@@ -415,20 +417,19 @@ fn c_path(path: &Path) -> io::Result<CString> {
 }
 
 fn exec_payload(scene: &Scene) -> io::Result<()> {
-    let payload = c_path(&payload(scene)?)?;
+    let payload = c_path(&payload(scene))?;
     let script = script(scene, "exec-payload")?;
     Err(attempt::execute(&payload, &[c"payload", c"-c", &script]))
 }
 
 fn exec_descriptor(scene: &Scene) -> io::Result<()> {
-    let file = File::open(payload(scene)?)?;
+    let file = File::open(payload(scene))?;
     let script = script(scene, "exec-descriptor")?;
     let arguments: [&CStr; 3] = [c"payload", c"-c", &script];
     Err(attempt::execute_at(file.as_fd(), c"", &arguments))
 }
 
 fn exec_directory(scene: &Scene) -> io::Result<()> {
-    payload(scene)?;
     let directory = File::open(&scene.inside)?;
     let script = script(scene, "exec-directory")?;
     let arguments: [&CStr; 3] = [c"payload", c"-c", &script];
@@ -440,7 +441,7 @@ fn exec_directory(scene: &Scene) -> io::Result<()> {
 }
 
 fn exec_loader(scene: &Scene) -> io::Result<()> {
-    let payload = c_path(&payload(scene)?)?;
+    let payload = c_path(&payload(scene))?;
     let script = script(scene, "exec-loader")?;
     let loader = interpreter().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
     let loader = c_path(&loader)?;
@@ -451,7 +452,7 @@ fn exec_loader(scene: &Scene) -> io::Result<()> {
 }
 
 fn exec_preload(scene: &Scene) -> io::Result<()> {
-    let payload = c_path(&payload(scene)?)?;
+    let payload = c_path(&payload(scene))?;
     let script = script(scene, "exec-preload")?;
     let missing = || io::Error::from_raw_os_error(libc::ENOENT);
     let loader = c_path(&interpreter().ok_or_else(missing)?)?;
@@ -483,5 +484,5 @@ fn mapped(start: &str) -> Option<PathBuf> {
 }
 
 fn map_code(scene: &Scene) -> io::Result<()> {
-    attempt::map_code(File::open(payload(scene)?)?.as_fd())
+    attempt::map_code(File::open(payload(scene))?.as_fd())
 }

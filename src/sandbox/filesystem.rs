@@ -89,7 +89,7 @@ fn rights(access: Access, directory: bool, abi: ABI) -> BitFlags<AccessFs> {
 }
 
 /// Restricts this process to `rules`: files, TCP, signals and abstract sockets.
-pub(super) fn restrict(abi: u32, rules: &[PathRule]) -> Result<(), Failure> {
+pub fn restrict(abi: u32, rules: &[PathRule]) -> Result<(), Failure> {
     apply(abi, rules, false)
 }
 

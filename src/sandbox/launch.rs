@@ -15,15 +15,50 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 
+use super::seccomp::Filters;
 use super::{Failure, Report, filesystem, seccomp};
-use crate::model::Launch;
+use crate::model::{Launch, PathRule};
 use crate::sys;
+
+/// The filters for a process of that id.
+type Compile = dyn Fn(u32) -> Result<Filters, Failure>;
+/// Restricts this process to the rules, on a kernel of that Landlock ABI.
+type Restrict = dyn Fn(u32, &[PathRule]) -> Result<(), Failure>;
+
+/// What the launcher puts on itself. The binary knows one value of it ([`Default`]); the suite's own
+/// program takes rules out, to show that an attack then works.
+pub struct Layers {
+    /// System calls.
+    pub filters: Box<Compile>,
+    /// Files, TCP, signals.
+    pub files: Box<Restrict>,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self {
+            filters: Box::new(seccomp::compile),
+            files: Box::new(filesystem::restrict),
+        }
+    }
+}
+
+impl std::fmt::Debug for Layers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Layers")
+    }
+}
 
 /// Entry of the hidden re-execution. Returns only if the manager was not started; the session has
 /// been told why.
 pub fn main(socket: OwnedFd, parent: i32) -> Failure {
+    start(socket, parent, &Layers::default())
+}
+
+/// The same with these layers.
+pub fn start(socket: OwnedFd, parent: i32, layers: &Layers) -> Failure {
     let mut socket = UnixStream::from(socket);
-    match prepare(&mut socket, parent) {
+    match prepare(&mut socket, parent, layers) {
         Err(failure) => {
             let report = Report {
                 error: Some(failure.clone()),
@@ -48,14 +83,14 @@ fn c_string(bytes: &std::ffi::OsStr) -> Result<CString, Failure> {
     CString::new(bytes.as_bytes()).map_err(|error| Failure::new("argument", error))
 }
 
-fn prepare(socket: &mut UnixStream, parent: i32) -> Result<Failure, Failure> {
+fn prepare(socket: &mut UnixStream, parent: i32, layers: &Layers) -> Result<Failure, Failure> {
     let step = |name: &'static str| move |error: &dyn std::fmt::Display| Failure::new(name, error);
     sys::process::die_with_parent().map_err(|e| step("death signal")(&e))?;
     if nix::unistd::getppid().as_raw() != parent {
         return Err(Failure::new("parent", "the session is gone"));
     }
     // While the session still makes the plan.
-    let filters = seccomp::compile(std::process::id())?;
+    let filters = (layers.filters)(std::process::id())?;
     let mut line = Vec::new();
     BufReader::new(&*socket)
         .read_until(b'\n', &mut line)
@@ -97,7 +132,7 @@ fn prepare(socket: &mut UnixStream, parent: i32) -> Result<Failure, Failure> {
 
     nix::sys::prctl::set_no_new_privs().map_err(|e| step("no_new_privs")(&e))?;
     let (landlock_abi, landlock_errata) = filesystem::required(sys::probe::landlock())?;
-    filesystem::restrict(landlock_abi, &plan.rules)?;
+    (layers.files)(landlock_abi, &plan.rules)?;
     sys::notify::install_filter(&filters.known).map_err(|e| step("seccomp")(&e))?;
     sys::notify::install_filter(&filters.quiet).map_err(|e| step("seccomp")(&e))?;
     let listener = sys::notify::install_listener(&filters.notified).map_err(|error| Failure {

@@ -15,7 +15,7 @@ pub mod helper;
 pub mod launch;
 pub mod seccomp;
 
-pub use filesystem::{FLOOR, single_layer};
+pub use filesystem::{FLOOR, restrict, single_layer};
 
 /// Checks that the kernel offers what a run cannot do without, before anything is started.
 pub fn offered() -> Result<(), Failure> {

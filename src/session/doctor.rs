@@ -94,6 +94,7 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     std::fs::create_dir(&inside).map_err(io("temporary directory"))?;
     std::fs::create_dir(&outside).map_err(io("temporary directory"))?;
     std::fs::write(outside.join("secret"), "secret").map_err(io("temporary directory"))?;
+    canary::prepare(&inside).map_err(io("copy of the shell"))?;
     let _service = UnixListener::bind(outside.join("socket")).map_err(io("unix socket"))?;
     let sentinel = TcpListener::bind("127.0.0.1:0").map_err(io("loopback listener"))?;
     let address = sentinel.local_addr().map_err(io("loopback listener"))?;

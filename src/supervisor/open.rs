@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::change::refused;
-use super::path::{Named, by_descriptor, descriptor, real, shown};
+use super::path::{Named, by_descriptor, descriptor, hold_descriptor, real, shown};
 use super::recall::Recalled;
 use super::sealed::Copy;
 use super::{Answer, Supervisor, Turn};
@@ -86,14 +86,35 @@ impl Supervisor {
             // No access rights come with it; using it later is a call of its own.
             return Answer::GoOn(Continue::LandlockDecides);
         }
+        let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
+        let asked = Reading {
+            notification,
+            call: name,
+            flags,
+            turn,
+        };
         if named.is_own_descriptor() {
-            // What it was opened as was judged then; opening it anew is Landlock's decision.
-            return Answer::GoOn(Continue::LandlockDecides);
+            return match reads {
+                true => self.own_descriptor(&asked, &named),
+                false => Answer::GoOn(Continue::LandlockDecides),
+            };
         }
-        // A file that is there is not made: reading it is reading it.
-        let makes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0
-            && !(flags & libc::O_TRUNC == 0 && named.lexical.is_file());
-        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || makes;
+        let writes = if reads && flags & libc::O_TRUNC == 0 && flags & libc::O_CREAT != 0 {
+            // A file that is there is not made: reading it is reading it.
+            // Nor is one made where a link leads through a descriptor of the manager's.
+            match named.hold(true) {
+                Ok(_there) => false,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match named.hold_directory() {
+                        Ok(_place) => true,
+                        Err(error) => return failed(&error),
+                    }
+                }
+                Err(error) => return failed(&error),
+            }
+        } else {
+            !reads || flags & libc::O_TRUNC != 0
+        };
         if writes {
             return self.write(name, &named, flags);
         }
@@ -107,12 +128,6 @@ impl Supervisor {
         if let Ok(below) = named.lexical.strip_prefix("/proc") {
             return self.proc(notification, name, &named, below, flags);
         }
-        let asked = Reading {
-            notification,
-            call: name,
-            flags,
-            turn,
-        };
         self.read(&asked, &named)
     }
 
@@ -190,6 +205,31 @@ impl Supervisor {
         }
     }
 
+    /// Another name of one of the manager's own descriptors. A file may be held without any right, so
+    /// opening it anew is an open as any other; streams and directories are Landlock's.
+    fn own_descriptor(&self, asked: &Reading<'_, '_>, named: &Named) -> Answer {
+        let go_on = Answer::GoOn(Continue::LandlockDecides);
+        let Some(number) = named.own_descriptor() else {
+            return match named.lexical == Path::new("/dev/fd") {
+                true => go_on,
+                false => unreadable(asked.call, &named.lexical),
+            };
+        };
+        let held = match hold_descriptor(asked.notification.thread, number) {
+            Ok(held) => File::from(held),
+            Err(error) => return failed(&error),
+        };
+        match (real(&held), held.metadata()) {
+            (Ok(path), Ok(metadata))
+                if metadata.is_file() && self.is_readable(&path) && !self.is_runtime(&path) =>
+            {
+                self.open_anew(asked, &path, &held, &metadata)
+            }
+            (Ok(_), Ok(_)) => go_on,
+            (Err(error), _) | (_, Err(error)) => failed(&error),
+        }
+    }
+
     fn read(&self, asked: &Reading<'_, '_>, named: &Named) -> Answer {
         self.counts.opens.fetch_add(1, Ordering::Relaxed);
         let go_on = Answer::GoOn(Continue::LandlockDecides);
@@ -202,13 +242,15 @@ impl Supervisor {
             return self.hand_over(asked, &named.lexical, file, &metadata);
         }
         // What cannot be reached from here cannot be reached by the manager either: same user, same
-        // capabilities, fewer rights. The kernel gives it the true errno.
-        let Ok(held) = named.hold(asked.flags & libc::O_NOFOLLOW == 0) else {
-            return go_on;
+        // capabilities, fewer rights. Nor does the call go on: a link may lead to what is only held, and
+        // what a path leads to may change.
+        let held = match named.hold(asked.flags & libc::O_NOFOLLOW == 0) {
+            Ok(held) => File::from(held),
+            Err(error) => return failed(&error),
         };
-        let held = File::from(held);
-        let (Ok(path), Ok(metadata)) = (real(&held), held.metadata()) else {
-            return go_on;
+        let (path, metadata) = match (real(&held), held.metadata()) {
+            (Ok(path), Ok(metadata)) => (path, metadata),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
         if metadata.is_dir() && self.is_listable(&path) {
             return go_on;
@@ -219,10 +261,21 @@ impl Supervisor {
         if !metadata.is_file() || self.is_runtime(&path) {
             return go_on;
         }
-        let Ok(file) = File::open(by_descriptor(&held)) else {
-            return go_on;
-        };
-        self.hand_over(asked, &path, file, &metadata)
+        self.open_anew(asked, &path, &held, &metadata)
+    }
+
+    /// Opens a file that is held and answers with it.
+    fn open_anew(
+        &self,
+        asked: &Reading<'_, '_>,
+        path: &Path,
+        held: &File,
+        metadata: &Metadata,
+    ) -> Answer {
+        match File::open(by_descriptor(held)) {
+            Ok(file) => self.hand_over(asked, path, file, metadata),
+            Err(error) => failed(&error),
+        }
     }
 
     /// Answers with a file that was opened here, or with what the manager is given in its place.
@@ -510,6 +563,11 @@ fn in_memory(content: &[u8]) -> io::Result<File> {
     let mut memory = fd::memory()?;
     memory.write_all(content)?;
     Ok(memory)
+}
+
+/// The call fails as it did here.
+fn failed(error: &io::Error) -> Answer {
+    Answer::Fail(error.raw_os_error().unwrap_or(libc::EACCES))
 }
 
 fn unreadable(call: &str, path: &Path) -> Answer {

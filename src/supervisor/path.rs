@@ -155,6 +155,20 @@ impl Named {
         Ok(openat2(&base, self.text.as_os_str(), how)?)
     }
 
+    /// The same for the directory that the last name is looked for in.
+    pub(super) fn hold_directory(&self) -> io::Result<OwnedFd> {
+        let above = Path::new(&self.text).parent().unwrap_or(Path::new("/"));
+        let text = match above.as_os_str().is_empty() {
+            true => OsString::from("."),
+            false => above.into(),
+        };
+        Self {
+            text,
+            ..self.clone()
+        }
+        .hold(true)
+    }
+
     /// Opens what an absolute path names for reading, if no part of it is a link: then
     /// [`Named::lexical`] is where the file really is. `ELOOP` where that cannot be told.
     ///
@@ -171,6 +185,17 @@ impl Named {
         // The description is handed out: the manager did not ask for that flag.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
         Ok(file.into())
+    }
+
+    /// The number, where the path is another name of exactly one of the manager's own descriptors.
+    pub(super) fn own_descriptor(&self) -> Option<i32> {
+        let below = self.lexical.strip_prefix("/dev").ok()?;
+        match below.to_str()? {
+            "stdin" => Some(libc::STDIN_FILENO),
+            "stdout" => Some(libc::STDOUT_FILENO),
+            "stderr" => Some(libc::STDERR_FILENO),
+            below => below.strip_prefix("fd/")?.parse().ok(),
+        }
     }
 
     /// Whether the path is another name of one of the manager's own descriptors.

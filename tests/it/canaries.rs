@@ -33,7 +33,7 @@ const NEEDS_A_FREE_KERNEL: &[&str] = &[
 ];
 
 /// Whether a filter stands around the suite.
-fn filtered() -> bool {
+pub(crate) fn filtered() -> bool {
     !std::fs::read_to_string("/proc/self/status")
         .unwrap()
         .lines()
@@ -49,6 +49,7 @@ fn every_canary_fires_bare() {
     std::fs::create_dir(&inside).unwrap();
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(outside.join("secret"), "secret").unwrap();
+    canary::prepare(&inside).unwrap();
     let _service = UnixListener::bind(outside.join("socket")).unwrap();
     let sentinel = TcpListener::bind("127.0.0.1:0").unwrap();
     let restricted = filtered() || !nix::unistd::geteuid().is_root();
@@ -144,6 +145,8 @@ fn every_canary_is_a_violation_of_a_run() {
             "name": canary.name,
         });
         stage.runtime(&hostile(), &scene);
+        std::fs::create_dir_all(&inside).unwrap();
+        canary::prepare(&inside).unwrap();
         let run = stage.hostile("").run();
         let results = inside.join(canary::RESULTS);
         let said = std::fs::read_to_string(&results).unwrap_or_default();

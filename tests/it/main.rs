@@ -19,6 +19,7 @@ mod cli;
 mod code;
 mod commands;
 mod concurrency;
+mod corpus;
 mod disk;
 mod exec;
 mod faults;
