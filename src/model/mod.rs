@@ -29,7 +29,8 @@ pub use finding::Finding;
 pub use look::{LookMode, Looked, Sign, Weight};
 pub use plan::{
     Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Magic, Network,
-    Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, Trust, Twin, View,
+    Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, StandIns, Trust, Twin,
+    View,
 };
 pub use secret::{Secret, redact_text, redact_url};
 pub use signing::{

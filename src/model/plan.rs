@@ -111,6 +111,20 @@ pub struct Twin {
     pub installed: OsString,
 }
 
+/// What stands for artifacts that the manager only moves about, until the driver puts them in its place
+/// when the run is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StandIns {
+    /// Nothing: the manager reads artifacts.
+    #[default]
+    None,
+    /// For an artifact a file of the same length, because it is copied.
+    Files,
+    /// For each entry of an artifact a short text under its name, because it is unpacked.
+    Entries,
+}
+
 /// Which artifacts the manager may get as they are, because it may run them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
@@ -125,10 +139,9 @@ pub struct Trust {
     /// The artifacts that the command itself names: without their code it makes no sense.
     #[serde(default)]
     pub wanted: Vec<String>,
-    /// Whether the manager only copies artifacts: it gets something of the same length in their place,
-    /// which the driver replaces when the run is over.
+    /// What stands for artifacts that the manager only moves about.
     #[serde(default)]
-    pub stand_ins: bool,
+    pub stand_ins: StandIns,
     /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
     #[serde(default)]
     pub rehearsal: bool,

@@ -12,9 +12,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::view::{self, Form};
-use super::{goals, whole};
+use super::{goals, unpacked, whole};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Digest, Finding, Trust};
+use crate::model::{Code, Digest, Finding, StandIns, Trust};
 
 /// Names annotation processors, which a compiler runs when it finds them.
 const PROCESSORS: &str = "javax.annotation.processing.Processor";
@@ -48,9 +48,17 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
         if is_wanted(opened) && view::is_plugin(opened.content).map_err(invalid)? {
             return Ok(HandOut::Refused(Box::new(unanswered(opened.path))));
         }
-        if opened.trust.stand_ins {
-            let length = opened.content.metadata()?.len();
-            return Ok(HandOut::View(whole::stand_in(length, opened.sha256)));
+        match opened.trust.stand_ins {
+            StandIns::None => {}
+            StandIns::Files => {
+                let length = opened.content.metadata()?.len();
+                return Ok(HandOut::View(whole::stand_in(length, opened.sha256)));
+            }
+            StandIns::Entries => {
+                let text = |entry| unpacked::stand_in(entry, opened.sha256);
+                let outline = view::outline(opened.content, &text).map_err(invalid)?;
+                return Ok(HandOut::View(outline));
+            }
         }
         let view = view::of(opened.content, form).map_err(invalid)?;
         return Ok(HandOut::View(view.bytes));

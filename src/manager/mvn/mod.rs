@@ -39,6 +39,7 @@ mod rehearsal;
 mod security;
 mod settings;
 mod stated;
+mod unpacked;
 #[allow(dead_code, reason = "not every variant of a view is handed out yet")]
 mod view;
 mod whole;

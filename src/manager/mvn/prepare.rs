@@ -337,7 +337,7 @@ impl<'a> Plan<'a> {
                 declarations: builds,
                 workers: workers.map(|name| (*name).to_owned()).collect(),
                 wanted: self.wanted(),
-                stand_ins: goals::copies(&self.found.checked.goals),
+                stand_ins: goals::stand_ins(&self.found.checked.goals),
                 rehearsal: self.found.request.rehearsal,
             }),
             own: self.outputs_of_build(),

@@ -37,6 +37,10 @@ pub(super) struct Entry {
     checksum: u32,
     /// Stored or deflated; nothing else is read.
     packed: Option<bool>,
+    /// Time and date as they were packed.
+    time: [[u8; 2]; 2],
+    /// Whether it is unpacked as a link.
+    link: bool,
     place: ZipArchiveEntryWayfinder,
 }
 
@@ -44,6 +48,16 @@ impl Entry {
     /// Whether another entry of the same name has the same content.
     pub(super) const fn is_same(&self, other: &Self) -> bool {
         self.size == other.size && self.checksum == other.checksum
+    }
+
+    /// Time and date as they were packed.
+    pub(super) const fn time(&self) -> [[u8; 2]; 2] {
+        self.time
+    }
+
+    /// Whether it is unpacked as a link.
+    pub(super) const fn is_link(&self) -> bool {
+        self.link
     }
 
     /// The name, when name and content can be read and the name stays inside the jar.
@@ -152,12 +166,15 @@ impl<'a> Archive<'a> {
 
 fn entry(record: &ZipFileHeaderRecord<'_>) -> Entry {
     let flags = record.flags();
+    let dos = record.last_modified_dos();
     let closed = flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked();
     Entry {
         name: record.file_path().as_bytes().to_vec(),
         size: record.uncompressed_size_hint(),
         checksum: record.crc32(),
         packed: method(record.compression_method()).filter(|_| !closed),
+        time: [dos.packed_time(), dos.packed_date()].map(u16::to_le_bytes),
+        link: record.mode().is_symlink(),
         place: record.wayfinder(),
     }
 }
@@ -189,8 +206,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Adds an entry.
+    /// Adds an entry that has no time: the first day that the format knows.
     pub(super) fn add(&mut self, name: &[u8], content: &[u8]) -> Result<(), ViewError> {
+        self.add_at(name, content, [[0, 0], [0x21, 0]])
+    }
+
+    /// Adds an entry with its packed time and date.
+    pub(super) fn add_at(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        time: [[u8; 2]; 2],
+    ) -> Result<(), ViewError> {
         let whole = [&self.bytes, &self.directory, name, content].map(<[u8]>::len);
         let whole = whole.into_iter().fold(0_usize, usize::saturating_add);
         let size = u32::try_from(content.len()).map_err(|_large| ViewError::TooLarge)?;
@@ -201,8 +228,9 @@ impl Writer {
         }
         let mut checksum = Crc::new();
         checksum.update(content);
-        // Version 2.0, names in UTF-8, stored, the first day that the format knows.
-        let mut common = vec![20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
+        // Version 2.0, names in UTF-8, stored.
+        let mut common = vec![20, 0, 0, 8, 0, 0];
+        common.extend(time.as_flattened());
         common.extend(checksum.sum().to_le_bytes());
         common.extend(size.to_le_bytes());
         common.extend(size.to_le_bytes());

@@ -17,6 +17,7 @@ mod descriptor;
 mod header;
 mod manifest;
 mod name;
+mod outline;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -25,6 +26,7 @@ use std::io;
 use self::archive::{Archive, Entry, Writer};
 use self::content::Content;
 use self::name::Place;
+pub(super) use self::outline::{contents, outline};
 use super::rehearsal;
 
 /// Bytes of a view; it is held in memory.
