@@ -145,6 +145,27 @@ pub struct Trust {
     /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
     #[serde(default)]
     pub rehearsal: bool,
+    /// What descriptions of the project are judged by that only a repository has.
+    #[serde(default)]
+    pub lineage: Option<Lineage>,
+}
+
+/// What a project inherits from descriptions that only a repository has. They are judged like the
+/// project's own when they are opened, which is before anything is loaded that they name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Where the manager keeps what it fetched.
+    pub kept: OsString,
+    /// The first of them, as the project names them: group, artifact and version with colons between.
+    pub parents: Vec<String>,
+    /// The parts of the project itself: group and artifact.
+    pub members: Vec<String>,
+    /// What is approved as code: group, artifact and version.
+    pub approved: Vec<String>,
+    /// Whether the run is a build.
+    pub builds: bool,
+    /// What helps where nobody answers for code.
+    pub hint: String,
 }
 
 /// How the supervisor judges files.

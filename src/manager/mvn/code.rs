@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::view::{self, Form};
-use super::{goals, unpacked, whole};
+use super::{goals, lineage, unpacked, whole};
 use crate::manager::{HandOut, Opened};
 use crate::model::{Code, Digest, Finding, StandIns, Trust};
 
@@ -32,7 +32,10 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
     }
     // By content: a class loader opens a file of any name as an archive.
     if !view::may_hold_code(opened.content)? {
-        return Ok(HandOut::Whole);
+        return Ok(match lineage::objection(opened)? {
+            Some(finding) => HandOut::Refused(Box::new(finding)),
+            None => HandOut::Whole,
+        });
     }
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     if opened.trust.rehearsal {

@@ -28,6 +28,7 @@ mod inspect;
 mod invocation;
 mod jar;
 mod keystore;
+mod lineage;
 mod listener;
 mod lock;
 mod options;

@@ -21,6 +21,8 @@ pub(super) struct Reactor {
     pub(super) modules: Vec<PathBuf>,
     /// Their names, `group:artifact`.
     pub(super) names: Vec<String>,
+    /// The parents that they name.
+    pub(super) parents: Vec<Reference>,
     /// Name and version of the first.
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
@@ -35,6 +37,7 @@ impl Reactor {
         Self {
             modules: directories.map(PathBuf::from).collect(),
             names: project.members.iter().map(own_name).collect(),
+            parents: project.parents.clone(),
             name: first.map(own_name),
             version: first.and_then(|first| {
                 let parent = first.pom.parent.as_ref();
@@ -76,15 +79,22 @@ fn name(member: &Member, group: &str, artifact: &str) -> String {
 pub(super) fn objections(project: &Project) -> Vec<Finding> {
     let names: BTreeSet<String> = project.members.iter().map(own_name).collect();
     let members = project.members.iter();
-    members.flat_map(|member| one(member, &names)).collect()
+    let own = |member| {
+        let mut findings = one(member);
+        findings.extend(inherited(member, &names, &member.pom.switches));
+        findings
+    };
+    members.flat_map(own).collect()
 }
 
-fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
+fn refuse(member: &Member, line: u32, message: String) -> Finding {
+    let place = format!("{}:{line}", member.path.display());
+    Finding::new(Code::CommandRunsCode, place, message)
+}
+
+/// What speaks against a POM of the build itself.
+fn one(member: &Member) -> Vec<Finding> {
     let pom = &member.pom;
-    let refuse = |line: u32, message: String| {
-        let place = format!("{}:{line}", member.path.display());
-        Finding::new(Code::CommandRunsCode, place, message)
-    };
     let mut findings = Vec::new();
     if !PACKAGINGS.contains(&pom.packaging.as_str()) {
         let message = format!(
@@ -93,8 +103,20 @@ fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
             pom.packaging,
             PACKAGINGS.join(" and ")
         );
-        findings.push(refuse(pom.packaging_line, message));
+        findings.push(refuse(member, pom.packaging_line, message));
     }
+    findings
+}
+
+/// What speaks against any POM that the build consists of. `names` are the modules, `switches` what would
+/// run tests that were to be left out.
+pub(super) fn inherited(
+    member: &Member,
+    names: &BTreeSet<String>,
+    switches: &[(String, u32)],
+) -> Vec<Finding> {
+    let pom = &member.pom;
+    let mut findings = Vec::new();
     for asked in &pom.code {
         let Reference {
             group,
@@ -108,14 +130,18 @@ fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
                 "`{used}` is a module of this build and would run inside Maven as soon as it is \
                  compiled"
             );
-            findings.push(refuse(*line, message));
+            findings.push(refuse(member, *line, message));
         }
     }
-    for (switch, line) in &pom.switches {
+    for (switch, line) in switches {
         let message = format!(
             "`<{switch}>` in the configuration of a plugin may run tests that were to be left out"
         );
-        findings.push(refuse(*line, message));
+        findings.push(refuse(member, *line, message));
+    }
+    for (what, line) in &pom.inline {
+        let message = format!("{what} would run inside Maven, and nobody answers for it");
+        findings.push(refuse(member, *line, message));
     }
     findings
 }
@@ -195,6 +221,11 @@ mod tests {
                 "<build><plugins><plugin><artifactId>x</artifactId><configuration><skipTests>false\
                  </skipTests></configuration></plugin></plugins></build>",
                 "<skipTests>",
+            ),
+            (
+                "<build><plugins><plugin><artifactId>x</artifactId><configuration><compilerArgs>\
+                 <arg>-processor</arg></compilerArgs></configuration></plugin></plugins></build>",
+                "`-processor`",
             ),
         ] {
             let told = told(body);
