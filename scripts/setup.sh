@@ -15,7 +15,8 @@ need npm npm
 # Maven with a JDK, and the artifacts that the suite's repository serves.
 maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-plugin-java
   libmaven-dependency-plugin-java libmaven-deploy-plugin-java libmaven-install-plugin-java
-  libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java junit4)
+  libmaven-jar-plugin-java libmaven-resources-plugin-java libmaven-war-plugin-java libsurefire-java
+  junit4)
 case $want in
 demo)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)

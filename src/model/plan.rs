@@ -123,6 +123,8 @@ pub enum StandIns {
     Files,
     /// For each entry of an artifact a short text under its name, because it is unpacked.
     Entries,
+    /// What is seen of it anyway, because it is read by some and packed by others.
+    Views,
 }
 
 /// Which artifacts the manager may get as they are, because it may run them.

@@ -38,6 +38,7 @@ mod mvn_many;
 mod mvn_resolve;
 mod mvn_signed;
 mod mvn_trust;
+mod mvn_web;
 mod network;
 mod npmrc;
 mod page;

@@ -344,7 +344,7 @@ fn a_processor_that_the_build_compiles_itself_does_not_run() {
 #[test]
 fn what_is_made_of_whole_jars_is_refused_before_the_start() {
     let registry = Registry::start();
-    for packaging in ["war", "maven-plugin", "ear"] {
+    for packaging in ["rar", "maven-plugin", "ear"] {
         let maven = Maven::new(&registry, &format!("<packaging>{packaging}</packaging>"));
         let run = maven.v4run(&["package", "-DskipTests"]).run();
         run.refuses(126, "command-runs-code", "4.18");

@@ -62,6 +62,11 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
                 let outline = view::outline(opened.content, &text).map_err(invalid)?;
                 return Ok(HandOut::View(outline));
             }
+            StandIns::Views => {
+                if let Some(finding) = laid_over(opened) {
+                    return Ok(HandOut::Refused(Box::new(finding)));
+                }
+            }
         }
         let view = view::of(opened.content, form).map_err(invalid)?;
         return Ok(HandOut::View(view.bytes));
@@ -102,9 +107,26 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
     if !view::may_hold_code(opened.content)? || (is_class && view::is_class(opened.content)?) {
         return Ok(HandOut::Whole);
     }
+    if opened.trust.stand_ins == StandIns::Views
+        && let Some(finding) = laid_over(opened)
+    {
+        return Ok(HandOut::Refused(Box::new(finding)));
+    }
     let view = view::of(opened.content, Form::Compiler);
     let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(HandOut::View(view.bytes))
+}
+
+/// What a build that packs jars would unpack into what it makes, of which a view is not enough.
+fn laid_over(opened: &Opened<'_>) -> Option<Finding> {
+    if opened.path.extension().is_some_and(|end| end == "jar") {
+        return None;
+    }
+    let name = opened.path.display().to_string();
+    let message = format!(
+        "`{name}` refused: what is made of it would lack its code; a build packs jars and no other archives"
+    );
+    Some(Finding::new(Code::CommandRunsCode, name, message))
 }
 
 /// Whether the run is about a plugin: all of a build are, else those of the goals.

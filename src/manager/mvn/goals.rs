@@ -33,6 +33,7 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-resources-plugin",
     "maven-source-plugin",
     "maven-surefire-plugin",
+    "maven-war-plugin",
 ];
 
 /// Plugins that put whole jars of components into what they make.

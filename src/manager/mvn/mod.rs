@@ -32,6 +32,7 @@ mod lineage;
 mod listener;
 mod lock;
 mod options;
+mod packed;
 mod places;
 mod pom;
 mod prepare;

@@ -22,8 +22,8 @@ use super::{extensions, goals, inspect, invocation, lineage, options};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
-    Code, Event, FileGuard, Finding, Layout, Lineage, Network, Repository, Secret, Signing, Tool,
-    Trust, Twin, View,
+    Code, Event, FileGuard, Finding, Layout, Lineage, Network, Repository, Secret, Signing,
+    StandIns, Tool, Trust, Twin, View,
 };
 use crate::profile::Profile;
 
@@ -337,7 +337,7 @@ impl<'a> Plan<'a> {
                 declarations: builds,
                 workers: workers.map(|name| (*name).to_owned()).collect(),
                 wanted: self.wanted(),
-                stand_ins: goals::stand_ins(&self.found.checked.goals),
+                stand_ins: self.stand_ins(),
                 rehearsal: self.found.request.rehearsal,
                 lineage: self.lineage(),
             }),
@@ -359,6 +359,16 @@ impl<'a> Plan<'a> {
             builds: self.found.kind == Kind::Build,
             hint: goals::trust_hint(&self.found.checked.goals),
         })
+    }
+
+    /// What stands for jars. A build that packs them reads them too.
+    fn stand_ins(&self) -> StandIns {
+        match goals::stand_ins(&self.found.checked.goals) {
+            StandIns::None if self.reactor.packs && self.found.kind == Kind::Build => {
+                StandIns::Views
+            }
+            moved => moved,
+        }
     }
 
     fn wanted(&self) -> Vec<String> {

@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use super::pom::{Member, Project, Reference};
 use crate::model::{Code, Finding};
 
-/// What a build needs no whole jars for.
-const PACKAGINGS: &[&str] = &["jar", "pom"];
+/// What a build needs no whole jars for, or what they can be put into when it is over.
+const PACKAGINGS: &[&str] = &["jar", "pom", WEB];
+
+/// The packaging that holds the jars of components.
+const WEB: &str = "war";
 
 /// The modules of a build.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(super) struct Reactor {
     pub(super) modules: Vec<PathBuf>,
     /// Their names, `group:artifact`.
     pub(super) names: Vec<String>,
+    /// Whether one of them packs the jars of components.
+    pub(super) packs: bool,
     /// The parents that they name.
     pub(super) parents: Vec<Reference>,
     /// Name and version of the first.
@@ -37,6 +42,7 @@ impl Reactor {
         Self {
             modules: directories.map(PathBuf::from).collect(),
             names: project.members.iter().map(own_name).collect(),
+            packs: project.members.iter().any(|one| one.pom.packaging == WEB),
             parents: project.parents.clone(),
             name: first.map(own_name),
             version: first.and_then(|first| {
@@ -101,7 +107,7 @@ fn one(member: &Member) -> Vec<Finding> {
             "packaging `{}`: it makes code for Maven, or is made of whole jars; v4run builds the \
              packagings {}",
             pom.packaging,
-            PACKAGINGS.join(" and ")
+            PACKAGINGS.join(", ")
         );
         findings.push(refuse(member, pom.packaging_line, message));
     }
@@ -196,7 +202,7 @@ mod tests {
     #[test]
     fn what_would_run_or_cannot_be_made_is_named() {
         for (body, word) in [
-            ("<packaging>war</packaging>", "packaging `war`"),
+            ("<packaging>ear</packaging>", "packaging `ear`"),
             (
                 "<packaging>maven-plugin</packaging>",
                 "packaging `maven-plugin`",
@@ -235,5 +241,6 @@ mod tests {
             );
         }
         assert!(told("<packaging>pom</packaging>").is_empty());
+        assert!(told("<packaging>war</packaging>").is_empty());
     }
 }

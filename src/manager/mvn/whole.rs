@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::unpacked;
+use super::{packed, unpacked};
 use crate::manager::Prepared;
 use crate::model::{Code, Digest, Event, Finding, StandIns};
 use crate::verify::hash;
@@ -30,9 +30,10 @@ pub(super) fn stand_in(length: u64, sha256: &Digest) -> Vec<u8> {
 }
 
 /// A jar that something stood for.
-struct Original {
-    path: PathBuf,
-    sha256: Digest,
+#[derive(Clone, Debug)]
+pub(super) struct Original {
+    pub(super) path: PathBuf,
+    pub(super) sha256: Digest,
 }
 
 /// Puts what is whole in place of what stood for it below the output directories.
@@ -50,8 +51,10 @@ pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
             below(place, 0, &mut files);
         }
     }
-    if stand_ins == StandIns::Entries {
-        return unpacked::deliver(&files, events);
+    match stand_ins {
+        StandIns::Entries => return unpacked::deliver(&files, events),
+        StandIns::Views => return packed::deliver(&files, events),
+        StandIns::None | StandIns::Files => {}
     }
     files.retain(|path| path.extension().is_none_or(|end| end != "class"));
     if files.is_empty() {
@@ -129,7 +132,7 @@ fn below(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 }
 
 /// Copies what was verified, and nothing else, to the place of the stand-in.
-fn replace(file: &Path, original: &Original) -> io::Result<()> {
+pub(super) fn replace(file: &Path, original: &Original) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     let mut copy = tempfile::NamedTempFile::new_in(directory)?;
     io::copy(&mut File::open(&original.path)?, copy.as_file_mut())?;

@@ -122,7 +122,7 @@ mod tests {
             "<annotationProcessors><x>t.A</x></annotationProcessors>",
             "<compilerArgument>-g -processor</compilerArgument>",
             "<compilerArguments><processor>t.A</processor></compilerArguments>",
-            "<compilerArguments><Xplugin:x/></compilerArguments>",
+            "<compilerArguments><Xplugin/></compilerArguments>",
             "<rules><evaluateBeanshell/></rules>",
             "<rules><x implementation='a.EvaluateBeanshell'/></rules>",
             &arg("-processor"),

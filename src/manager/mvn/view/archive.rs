@@ -7,11 +7,12 @@
 //! PKWARE's APPNOTE, sections 4.3 and 4.4.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 
-use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 use rawzip::{
     CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipFileHeaderRecord, ZipLocator,
 };
@@ -41,6 +42,8 @@ pub(super) struct Entry {
     time: [[u8; 2]; 2],
     /// Whether it is unpacked as a link.
     link: bool,
+    /// Who made it, and what that system notes about files.
+    attributes: ([u8; 2], u32),
     place: ZipArchiveEntryWayfinder,
 }
 
@@ -175,6 +178,10 @@ fn entry(record: &ZipFileHeaderRecord<'_>) -> Entry {
         packed: method(record.compression_method()).filter(|_| !closed),
         time: [dos.packed_time(), dos.packed_date()].map(u16::to_le_bytes),
         link: record.mode().is_symlink(),
+        attributes: (
+            record.version_made_by().as_u16().to_le_bytes(),
+            record.external_attributes(),
+        ),
         place: record.wayfinder(),
     }
 }
@@ -197,6 +204,21 @@ fn zip_error(error: rawzip::Error) -> ViewError {
     ViewError::Zip(text)
 }
 
+/// How an entry is written.
+struct Form {
+    deflated: bool,
+    time: [[u8; 2]; 2],
+    made_by: [u8; 2],
+    attributes: u32,
+}
+
+const PLAIN: Form = Form {
+    deflated: false,
+    time: [[0, 0], [0x21, 0]],
+    made_by: [20, 0],
+    attributes: 0,
+};
+
 /// An archive being written.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -208,7 +230,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Adds an entry that has no time: the first day that the format knows.
     pub(super) fn add(&mut self, name: &[u8], content: &[u8]) -> Result<(), ViewError> {
-        self.add_at(name, content, [[0, 0], [0x21, 0]])
+        self.put(name, content, content, &PLAIN)
     }
 
     /// Adds an entry with its packed time and date.
@@ -218,9 +240,38 @@ impl Writer {
         content: &[u8],
         time: [[u8; 2]; 2],
     ) -> Result<(), ViewError> {
-        let whole = [&self.bytes, &self.directory, name, content].map(<[u8]>::len);
+        self.put(name, content, content, &Form { time, ..PLAIN })
+    }
+
+    /// Adds an entry in the form of another one.
+    pub(super) fn add_like(&mut self, entry: &Entry, content: &[u8]) -> Result<(), ViewError> {
+        let (made_by, attributes) = entry.attributes;
+        let form = Form {
+            deflated: entry.packed == Some(true),
+            time: entry.time,
+            made_by,
+            attributes,
+        };
+        if !form.deflated {
+            return self.put(&entry.name, content, content, &form);
+        }
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        let packed = encoder.write_all(content).and_then(|()| encoder.finish());
+        let packed = packed.map_err(ViewError::Read)?;
+        self.put(&entry.name, content, &packed, &form)
+    }
+
+    fn put(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        packed: &[u8],
+        form: &Form,
+    ) -> Result<(), ViewError> {
+        let whole = [&self.bytes, &self.directory, name, packed].map(<[u8]>::len);
         let whole = whole.into_iter().fold(0_usize, usize::saturating_add);
         let size = u32::try_from(content.len()).map_err(|_large| ViewError::TooLarge)?;
+        let packed_size = u32::try_from(packed.len()).map_err(|_large| ViewError::TooLarge)?;
         let start = u32::try_from(self.bytes.len()).map_err(|_large| ViewError::TooLarge)?;
         let length = u16::try_from(name.len()).map_err(|_large| ViewError::TooLarge)?;
         if whole as u64 > LARGEST {
@@ -228,22 +279,25 @@ impl Writer {
         }
         let mut checksum = Crc::new();
         checksum.update(content);
-        // Version 2.0, names in UTF-8, stored.
-        let mut common = vec![20, 0, 0, 8, 0, 0];
-        common.extend(time.as_flattened());
+        // Version 2.0, names in UTF-8.
+        let method = if form.deflated { 8 } else { 0 };
+        let mut common = vec![20, 0, 0, 8, method, 0];
+        common.extend(form.time.as_flattened());
         common.extend(checksum.sum().to_le_bytes());
-        common.extend(size.to_le_bytes());
+        common.extend(packed_size.to_le_bytes());
         common.extend(size.to_le_bytes());
         common.extend(length.to_le_bytes());
         common.extend([0, 0]);
         self.bytes.extend(b"PK\x03\x04");
         self.bytes.extend(&common);
         self.bytes.extend(name);
-        self.bytes.extend(content);
-        self.directory.extend(b"PK\x01\x02\x14\0");
+        self.bytes.extend(packed);
+        self.directory.extend(b"PK\x01\x02");
+        self.directory.extend(form.made_by);
         self.directory.extend(&common);
-        // No comment, first disk, no attributes.
-        self.directory.extend([0; 10]);
+        // No comment, first disk, no kind of content.
+        self.directory.extend([0; 6]);
+        self.directory.extend(form.attributes.to_le_bytes());
         self.directory.extend(start.to_le_bytes());
         self.directory.extend(name);
         self.count = self.count.saturating_add(1);

@@ -18,6 +18,7 @@ mod header;
 mod manifest;
 mod name;
 mod outline;
+mod repacked;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -27,6 +28,7 @@ use self::archive::{Archive, Entry, Writer};
 use self::content::Content;
 use self::name::Place;
 pub(super) use self::outline::{contents, outline};
+pub(super) use self::repacked::repacked;
 use super::rehearsal;
 
 /// Bytes of a view; it is held in memory.
