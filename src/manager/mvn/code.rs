@@ -43,7 +43,7 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
         return Ok(HandOut::View(view.bytes));
     }
     let form = match opened.trust.declarations {
-        true => Form::Compiler,
+        true => declaring(opened.trust),
         false => Form::CodeFree,
     };
     let Some(reason) = reason(opened.path, opened.sha256, opened.trust)? else {
@@ -112,9 +112,17 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
     {
         return Ok(HandOut::Refused(Box::new(finding)));
     }
-    let view = view::of(opened.content, Form::Compiler);
+    let view = view::of(opened.content, declaring(opened.trust));
     let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(HandOut::View(view.bytes))
+}
+
+/// What a build sees of jars.
+fn declaring(trust: &Trust) -> Form {
+    match trust.stand_ins {
+        StandIns::Views => Form::Packed,
+        StandIns::None | StandIns::Files | StandIns::Entries => Form::Compiler,
+    }
 }
 
 /// What a build that packs jars would unpack into what it makes, of which a view is not enough.

@@ -1,7 +1,7 @@
 //! Web applications: put whole jars into what was packed of views, when nothing can run any more.
 //!
 //! A build that packs the jars of components compiles against them too, so Maven sees them as the compiler
-//! does, and copies and packs that view. After the run, when no process of it is left, each copy of a view
+//! does, and copies and packs that view. It is as long as the jar, because whoever copies compares that. After the run, when no process of it is left, each copy of a view
 //! below the build's output directories is replaced by the jar, and each archive that holds such copies is
 //! written again with the jars in it. Views are known by their digest: the same jar always has the same
 //! view. Jars of components are verified once more; those of other modules are the build's own.
@@ -59,7 +59,7 @@ fn add(views: &mut Views, path: &Path, sha256: Option<&Digest>) {
     let read = || {
         let held = File::open(path).ok()?;
         let own = hash::sha256_of(&held).ok()?;
-        let view = view::of(&held, Form::Compiler).ok()?;
+        let view = view::of(&held, Form::Packed).ok()?;
         let view = hash::sha256(&view.bytes);
         let same = sha256.is_none_or(|sha256| *sha256 == own);
         (same && view != own).then_some((view, own))
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn view_of(jar: &Path) -> Vec<u8> {
-        view::of(&File::open(jar).unwrap(), Form::Compiler)
+        view::of(&File::open(jar).unwrap(), Form::Packed)
             .unwrap()
             .bytes
     }
@@ -136,11 +136,15 @@ mod tests {
         let guard = tempfile::tempdir().unwrap();
         let root = guard.path().canonicalize().unwrap();
         let jar = root.join("x-1.jar");
-        let native = [("lib/x.so", b"\x7fELF".to_vec()), ("a.txt", b"a".to_vec())];
+        let native = [
+            ("lib/x.so", [b"\x7fELF".to_vec(), vec![1; 99]].concat()),
+            ("a.txt", b"a".to_vec()),
+        ];
         let bytes = view::packed(&native).unwrap();
         fs::write(&jar, &bytes).unwrap();
         let seen = view_of(&jar);
         assert_ne!(seen, bytes);
+        assert_eq!(seen.len(), bytes.len());
         let (copy, archive, other) = (root.join("lib.jar"), root.join("a.war"), root.join("b.war"));
         fs::write(&copy, &seen).unwrap();
         assert_eq!(view_of(&copy), seen, "a view of a view is itself");

@@ -28,6 +28,8 @@ const FREE: u64 = 16 << 20;
 /// Bytes of an entry's name.
 const NAME: usize = 4096;
 const BLOCK: usize = 64 * 1024;
+/// Bytes of the record at the end.
+const END: usize = 22;
 
 /// One entry.
 #[derive(Debug)]
@@ -243,6 +245,15 @@ impl Writer {
         self.put(name, content, content, &Form { time, ..PLAIN })
     }
 
+    /// Adds an entry that has no time, as small as it gets.
+    pub(super) fn add_small(&mut self, name: &[u8], content: &[u8]) -> Result<(), ViewError> {
+        let form = Form {
+            deflated: true,
+            ..PLAIN
+        };
+        self.deflate(name, content, &form, Compression::best())
+    }
+
     /// Adds an entry in the form of another one.
     pub(super) fn add_like(&mut self, entry: &Entry, content: &[u8]) -> Result<(), ViewError> {
         let (made_by, attributes) = entry.attributes;
@@ -252,13 +263,38 @@ impl Writer {
             made_by,
             attributes,
         };
-        if !form.deflated {
-            return self.put(&entry.name, content, content, &form);
+        match form.deflated {
+            true => self.deflate(&entry.name, content, &form, Compression::default()),
+            false => self.put(&entry.name, content, content, &form),
         }
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    }
+
+    fn deflate(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        form: &Form,
+        level: Compression,
+    ) -> Result<(), ViewError> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), level);
         let packed = encoder.write_all(content).and_then(|()| encoder.finish());
-        let packed = packed.map_err(ViewError::Read)?;
-        self.put(&entry.name, content, &packed, &form)
+        self.put(name, content, &packed.map_err(ViewError::Read)?, form)
+    }
+
+    /// Fills up to a length, between the entries and the directory, where no reader looks.
+    pub(super) fn fill(&mut self, length: u64) -> Result<(), ViewError> {
+        if self.count >= u64::from(u16::MAX) {
+            return Err(ViewError::TooLarge);
+        }
+        let own = self.bytes.len().saturating_add(self.directory.len());
+        let own = own.saturating_add(END);
+        let length = usize::try_from(length).map_err(|_large| ViewError::TooLarge)?;
+        let gap = length.checked_sub(own).ok_or(ViewError::TooLong)?;
+        if length as u64 > LARGEST {
+            return Err(ViewError::TooLarge);
+        }
+        self.bytes.resize(self.bytes.len().saturating_add(gap), 0);
+        Ok(())
     }
 
     fn put(
