@@ -59,18 +59,25 @@ pub struct Launch {
     pub child: Option<OsString>,
 }
 
-/// Leading bytes that mark an artifact format.
+/// Bytes that mark an artifact format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Magic {
     /// Position of the first byte.
     pub offset: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Whether they stand anywhere in the last `offset` bytes instead, where some formats begin to be
+    /// read.
+    #[serde(default)]
+    pub tail: bool,
 }
 
 impl Magic {
     /// Length of the head of a file in which marks are looked for; that of a tar archive ends at 262.
     pub const WITHIN: usize = 512;
+
+    /// Length of the tail; the last record of a zip archive and its comment are no longer.
+    pub const TAIL: usize = 22 + 65_535;
 }
 
 /// A file that the manager sees with another content than it has on disk.

@@ -286,7 +286,15 @@ impl Supervisor {
         let Ok(length) = file.read_at(&mut head, 0) else {
             return false;
         };
-        self.files.artifact_magic.iter().any(|magic| {
+        let (tails, heads): (Vec<&Magic>, Vec<&Magic>) = self
+            .files
+            .artifact_magic
+            .iter()
+            .partition(|magic| magic.tail);
+        if tails.into_iter().any(|magic| ends(file, magic)) {
+            return true;
+        }
+        heads.into_iter().any(|magic| {
             let from = usize::try_from(magic.offset).unwrap_or(usize::MAX);
             let head = head.get(..length).and_then(|head| head.get(from..));
             head.is_some_and(|head| head.starts_with(&magic.bytes))
@@ -510,6 +518,25 @@ fn in_memory(content: &[u8]) -> io::Result<File> {
     let mut memory = fd::memory()?;
     memory.write_all(content)?;
     Ok(memory)
+}
+
+/// Whether bytes stand in the tail of a file. One that cannot be read is not handed out either.
+fn ends(file: &File, magic: &Magic) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    let from = metadata.len().saturating_sub(magic.offset);
+    let mut tail = vec![0; usize::try_from(magic.offset.min(metadata.len())).unwrap_or_default()];
+    file.read_exact_at(&mut tail, from).is_ok() && memmem(&tail, &magic.bytes)
+}
+
+/// Whether a text is in another one. The first byte alone rules out nearly every place.
+fn memmem(text: &[u8], part: &[u8]) -> bool {
+    let Some(first) = part.first() else {
+        return false;
+    };
+    let mut places = text.iter().enumerate().filter(|(_, byte)| *byte == first);
+    places.any(|(at, _)| text.get(at..).is_some_and(|rest| rest.starts_with(part)))
 }
 
 fn unreadable(call: &str, path: &Path) -> Answer {

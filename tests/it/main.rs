@@ -28,6 +28,7 @@ mod layout;
 mod lock;
 mod look;
 mod maven;
+mod mvn_attack;
 mod mvn_bad;
 mod mvn_build;
 mod mvn_code;

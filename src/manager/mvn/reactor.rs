@@ -111,6 +111,16 @@ fn one(member: &Member) -> Vec<Finding> {
         );
         findings.push(refuse(member, pom.packaging_line, message));
     }
+    // Which value a property has is decided by profiles, parents and the command line.
+    for (module, line) in pom
+        .modules
+        .iter()
+        .filter(|(module, _)| module.contains("${"))
+    {
+        let message =
+            format!("the module `{module}` cannot be read before the start; name it as it is");
+        findings.push(refuse(member, *line, message));
+    }
     findings
 }
 
@@ -203,6 +213,16 @@ mod tests {
     fn what_would_run_or_cannot_be_made_is_named() {
         for (body, word) in [
             ("<packaging>ear</packaging>", "packaging `ear`"),
+            (
+                "<profiles><profile><modules><module>${x}</module></modules></profile></profiles>\
+                 <properties><x>a</x></properties>",
+                "the module `${x}`",
+            ),
+            (
+                "<build><plugins><plugin><artifactId>x</artifactId><configuration><rules>\
+                 <evaluateBeanshell/></rules></configuration></plugin></plugins></build>",
+                "the script in",
+            ),
             (
                 "<packaging>maven-plugin</packaging>",
                 "packaging `maven-plugin`",

@@ -256,6 +256,10 @@ fn plugins(holder: Element<'_>, active: bool, pom: &mut Pom) -> Result<(), PomEr
         });
         add(plugin, loads, active && extends, bound.collect(), pom);
         for dependency in plugin.list("dependencies", "dependency") {
+            let scope = dependency.value("scope");
+            if scope.as_deref() == Some("system") || dependency.child("systemPath").is_some() {
+                pom.system.push(reference(dependency));
+            }
             add(dependency, Loads::PluginDependency, false, Vec::new(), pom);
         }
     }
