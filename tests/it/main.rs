@@ -39,6 +39,7 @@ mod mvn_many;
 mod mvn_resolve;
 mod mvn_signed;
 mod mvn_trust;
+mod mvn_ways;
 mod mvn_web;
 mod network;
 mod npmrc;

@@ -170,7 +170,7 @@ mod tests {
         fs::write(&archive, with(&seen)).unwrap();
         fs::remove_file(&copy).unwrap();
         fs::write(&jar, b"changed").unwrap();
-        assert!(deliver(&[archive.clone()], &events).is_empty());
+        assert!(deliver(std::slice::from_ref(&archive), &events).is_empty());
         assert_eq!(fs::read(&archive).unwrap(), with(&seen));
     }
 }

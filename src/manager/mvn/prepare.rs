@@ -363,11 +363,11 @@ impl<'a> Plan<'a> {
 
     /// What stands for jars. A build that packs them reads them too.
     fn stand_ins(&self) -> StandIns {
-        match goals::stand_ins(&self.found.checked.goals) {
-            StandIns::None if self.reactor.packs && self.found.kind == Kind::Build => {
-                StandIns::Views
-            }
-            moved => moved,
+        let moved = goals::stand_ins(&self.found.checked.goals);
+        let packs = self.reactor.packs && self.found.kind == Kind::Build;
+        match moved == StandIns::None && packs {
+            true => StandIns::Views,
+            false => moved,
         }
     }
 

@@ -10,11 +10,14 @@ use std::fs::File;
 use super::ViewError;
 use super::archive::{Archive, Writer};
 
+/// What stands in the place of an entry's content, by its name and content.
+type Whole<'a> = dyn FnMut(&str, &[u8]) -> Result<Option<Vec<u8>>, ViewError> + 'a;
+
 /// The archive with other contents where `whole` has one for the content of an entry; nothing where it
 /// has none for any.
 pub(in crate::manager::mvn) fn repacked(
     archive: &File,
-    whole: &mut dyn FnMut(&str, &[u8]) -> Result<Option<Vec<u8>>, ViewError>,
+    whole: &mut Whole<'_>,
 ) -> Result<Option<Vec<u8>>, ViewError> {
     let archive = Archive::open(archive)?;
     let mut writer = Writer::default();
