@@ -9,7 +9,7 @@ use crate::registry::Registry;
 const VERSION: &str = "1.0-SNAPSHOT";
 
 /// Puts one build of the version that changes into the repository.
-fn build(registry: &Registry, number: u32) -> Vec<u8> {
+fn build(registry: &Registry, number: u32) -> (String, Vec<u8>) {
     let stamp = format!("20240102.0304{number:02}");
     let directory = format!("it/part/moving/{VERSION}");
     let name = format!("moving-1.0-{stamp}-{number}");
@@ -24,7 +24,7 @@ fn build(registry: &Registry, number: u32) -> Vec<u8> {
          </lastUpdated></versioning></metadata>"
     );
     registry.put(&format!("{directory}/maven-metadata.xml"), metadata);
-    jar
+    (format!("{directory}/{name}.jar"), jar)
 }
 
 #[test]
@@ -53,9 +53,10 @@ fn a_profile_of_a_named_project_takes_a_version_that_changes() {
     );
     assert!(!run.stdout.contains("it.part:moving"), "{}", run.told());
     let words = ["-f", "deep/other.xml", "-Pmore", "-U", "dependency:resolve"];
-    let kept = maven.kept(&format!("it.part:moving:{VERSION}"), "jar");
+    let mut kept = maven.local();
     for number in [1, 2] {
-        let jar = build(&registry, number);
+        let (place, jar) = build(&registry, number);
+        kept = maven.local().join(place);
         let run = maven.v4run(&words).run();
         run.succeeds();
         assert!(run.stdout.contains("it.part:moving:jar"), "{}", run.told());
