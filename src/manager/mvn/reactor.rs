@@ -2,8 +2,8 @@
 //!
 //! Told from the POMs of the build before the start. A module that a POM of the build uses as plugin or
 //! extension would run as soon as it is compiled; a packaging that copies whole jars cannot be made of
-//! views; configuration may run tests that were to be left out. Each is named with file and line. POMs
-//! that are fetched are not looked at here: what they name is judged by its bytes when it is opened.
+//! views; configuration may run tests that were to be left out. Each is named with file and line. Parents
+//! that are fetched are judged in the same way when Maven opens them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
