@@ -16,10 +16,11 @@ need npm npm
 # Maven with a JDK, and the artifacts that the suite's repository serves.
 maven=(maven default-jdk-headless libmaven-clean-plugin-java libmaven-compiler-plugin-java
   libmaven-dependency-plugin-java libmaven-deploy-plugin-java libmaven-install-plugin-java
-  libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java junit4)
+  libmaven-jar-plugin-java libmaven-resources-plugin-java libmaven-war-plugin-java libsurefire-java
+  junit4)
 case $want in
 --maven)
-  (IFS=,; echo "${maven[*]}")
+  printf '%s\n' "${maven[@]}"
   exit
   ;;
 containers)

@@ -25,7 +25,7 @@ pub const REFUSED: u8 = 120;
 pub const LEVEL_NOT_REACHED: u8 = 121;
 /// v4run could not do its job.
 pub const ERROR: u8 = 125;
-/// Refused before the start.
+/// Refused before the start, or before anything was loaded that the refusal is about.
 pub const REFUSED_BEFORE_START: u8 = 126;
 /// The package manager was not found.
 pub const MANAGER_NOT_FOUND: u8 = 127;
@@ -101,14 +101,18 @@ impl Exit {
 }
 
 /// Decides the exit status. `manager` is none when it never ran or its end was not seen;
-/// `before_start` says that it never ran.
+/// `before_start` says that it never ran; what
+/// was refused when the manager read it counts as before.
 pub fn decide<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     manager: Option<ManagerStatus>,
     before_start: bool,
 ) -> Exit {
     let (mut error, mut violation, mut missing, mut level) = (false, false, false, false);
+    let mut late = false;
     for finding in findings {
+        late |=
+            finding.code != Code::BuildRefused && finding.code.severity() == Severity::Violation;
         match (finding.code.severity(), finding.code) {
             (Severity::Violation, _) => violation = true,
             (Severity::Error, Code::ManagerNotFound) => missing = true,
@@ -123,7 +127,8 @@ pub fn decide<'a>(
             cause: Cause::Error,
         }
     } else if violation {
-        let status = if before_start {
+        // A build that was refused when it was read has loaded nothing that was refused.
+        let status = if before_start || !late {
             REFUSED_BEFORE_START
         } else {
             REFUSED
@@ -190,8 +195,8 @@ mod tests {
     #[test]
     fn the_table() {
         use Code::{
-            CommandRunsCode, ContainmentIncomplete, ExecRefused, LevelNotReached, ManagerNotFound,
-            RecordFailed, SuppressedScript, UpstreamFailed,
+            BuildRefused, CommandRunsCode, ContainmentIncomplete, ExecRefused, LevelNotReached,
+            ManagerNotFound, RecordFailed, SuppressedScript, UpstreamFailed,
         };
         assert_eq!(status(&[], WELL, false), 0);
         assert_eq!(status(&[SuppressedScript, UpstreamFailed], WELL, false), 0);
@@ -206,6 +211,8 @@ mod tests {
             120
         );
         assert_eq!(status(&[CommandRunsCode], None, true), 126);
+        assert_eq!(status(&[BuildRefused], WELL, false), 126);
+        assert_eq!(status(&[BuildRefused, ExecRefused], WELL, false), 120);
         assert_eq!(status(&[ManagerNotFound], None, true), 127);
         assert_eq!(status(&[LevelNotReached], WELL, false), 121);
         assert_eq!(status(&[LevelNotReached, ExecRefused], WELL, false), 120);

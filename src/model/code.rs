@@ -139,6 +139,9 @@ codes! {
     CommandRunsCode, "command-runs-code", Violation, control(18),
         "The command runs component code by design.",
         "Run it without v4run, after the install, if that code is to run.";
+    BuildRefused, "build-refused", Violation, control(18),
+        "A description that the project inherits from a repository names code that nobody answers for, or makes trusted code run other code; refused when it was read, before anything that it names was loaded.",
+        "Review what it names: approve it by digest in the policy, or inherit from something else.";
     CommandUnknown, "command-unknown", Violation, control(18),
         "The command is not one that v4run knows to be free of component code.",
         "Run it without v4run if it installs nothing.";

@@ -271,11 +271,12 @@ pub enum Event {
         /// How many.
         files: u64,
     },
-    /// A file that the manager made of a view was replaced by the artifact itself, after the run.
+    /// A file that the manager made of a view was replaced after the run by the artifact itself, or by
+    /// what the artifact has under that name.
     DeliveredWhole {
         /// The file.
         path: String,
-        /// SHA-256 of the artifact.
+        /// SHA-256 of what stands there now.
         sha256: Digest,
     },
     /// Install-time code that was not run.

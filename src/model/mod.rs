@@ -28,8 +28,9 @@ pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPee
 pub use finding::Finding;
 pub use look::{LookMode, Looked, Sign, Weight};
 pub use plan::{
-    Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Magic, Network,
-    Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, Trust, Twin, View,
+    Access, Anchor, Approval, Credential, Expected, FileGuard, Launch, Layout, Lineage, Magic,
+    Network, Occupied, PathRule, Pin, Probe, ProxyMessage, ReleaseAge, Repository, StandIns, Trust,
+    Twin, View,
 };
 pub use secret::{Secret, redact_text, redact_url};
 pub use signing::{

@@ -59,18 +59,25 @@ pub struct Launch {
     pub child: Option<OsString>,
 }
 
-/// Leading bytes that mark an artifact format.
+/// Bytes that mark an artifact format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Magic {
     /// Position of the first byte.
     pub offset: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Whether they stand anywhere in the last `offset` bytes instead, where some formats begin to be
+    /// read.
+    #[serde(default)]
+    pub tail: bool,
 }
 
 impl Magic {
     /// Length of the head of a file in which marks are looked for; that of a tar archive ends at 262.
     pub const WITHIN: usize = 512;
+
+    /// Length of the tail; the last record of a zip archive and its comment are no longer.
+    pub const TAIL: usize = 22 + 65_535;
 }
 
 /// A file that the manager sees with another content than it has on disk.
@@ -111,6 +118,22 @@ pub struct Twin {
     pub installed: OsString,
 }
 
+/// What stands for artifacts that the manager only moves about, until the driver puts them in its place
+/// when the run is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StandIns {
+    /// Nothing: the manager reads artifacts.
+    #[default]
+    None,
+    /// For an artifact a file of the same length, because it is copied.
+    Files,
+    /// For each entry of an artifact a short text under its name, because it is unpacked.
+    Entries,
+    /// What is seen of it anyway, because it is read by some and packed by others.
+    Views,
+}
+
 /// Which artifacts the manager may get as they are, because it may run them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
@@ -125,13 +148,33 @@ pub struct Trust {
     /// The artifacts that the command itself names: without their code it makes no sense.
     #[serde(default)]
     pub wanted: Vec<String>,
-    /// Whether the manager only copies artifacts: it gets something of the same length in their place,
-    /// which the driver replaces when the run is over.
+    /// What stands for artifacts that the manager only moves about.
     #[serde(default)]
-    pub stand_ins: bool,
+    pub stand_ins: StandIns,
     /// Whether the run is a rehearsal, in which nothing that was downloaded runs, trusted or not.
     #[serde(default)]
     pub rehearsal: bool,
+    /// What descriptions of the project are judged by that only a repository has.
+    #[serde(default)]
+    pub lineage: Option<Lineage>,
+}
+
+/// What a project inherits from descriptions that only a repository has. They are judged like the
+/// project's own when they are opened, which is before anything is loaded that they name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Where the manager keeps what it fetched.
+    pub kept: OsString,
+    /// The first of them, as the project names them: group, artifact and version with colons between.
+    pub parents: Vec<String>,
+    /// The parts of the project itself: group and artifact.
+    pub members: Vec<String>,
+    /// What is approved as code: group, artifact and version.
+    pub approved: Vec<String>,
+    /// Whether the run is a build.
+    pub builds: bool,
+    /// What helps where nobody answers for code.
+    pub hint: String,
 }
 
 /// How the supervisor judges files.

@@ -119,6 +119,9 @@ pub struct MagicEntry {
     pub offset: u64,
     /// The bytes, hex.
     pub hex: String,
+    /// Whether the bytes stand anywhere in the last `offset` bytes instead.
+    #[serde(default)]
+    pub tail: bool,
     /// Which format.
     pub why: String,
 }
@@ -284,12 +287,17 @@ impl Profile {
         let decode = |entry: &MagicEntry| {
             let bytes = hex::decode(&entry.hex).map_err(|e| broken(format!("`hex`: {e}")))?;
             let end = usize::try_from(entry.offset).map(|from| from.saturating_add(bytes.len()));
-            if !end.is_ok_and(|end| end <= Magic::WITHIN) {
-                return Err(broken(format!("`offset`: beyond {} bytes", Magic::WITHIN)));
+            let most = match entry.tail {
+                true => Magic::TAIL.saturating_add(bytes.len()),
+                false => Magic::WITHIN,
+            };
+            if !end.is_ok_and(|end| end <= most) {
+                return Err(broken(format!("`offset`: beyond {most} bytes")));
             }
             Ok(Magic {
                 offset: entry.offset,
                 bytes,
+                tail: entry.tail,
             })
         };
         self.artifacts.magic.iter().map(decode).collect()

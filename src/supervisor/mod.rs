@@ -31,6 +31,7 @@ mod connect;
 mod exec;
 mod known;
 mod map;
+mod marks;
 mod metadata;
 mod open;
 mod path;

@@ -11,8 +11,6 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +21,7 @@ use super::recall::Recalled;
 use super::sealed::Copy;
 use super::{Answer, Supervisor, Turn};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Decision, Digest, Event, Finding, Integrity, Magic, Trust};
+use crate::model::{Code, Decision, Digest, Event, Finding, Integrity, Trust};
 use crate::profile::kernel;
 use crate::protocol::Artifact;
 use crate::sys::fd;
@@ -316,34 +314,6 @@ impl Supervisor {
             }
             Err(answer) => answer,
         }
-    }
-
-    fn is_artifact(&self, path: &Path, file: &File) -> bool {
-        if self.recall.as_ref().is_some_and(|kept| kept.covers(path)) {
-            return true;
-        }
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .as_bytes()
-            .to_ascii_lowercase();
-        if self
-            .files
-            .artifact_names
-            .iter()
-            .any(|ending| name.ends_with(ending.as_bytes()))
-        {
-            return true;
-        }
-        let mut head = [0_u8; Magic::WITHIN];
-        let Ok(length) = file.read_at(&mut head, 0) else {
-            return false;
-        };
-        self.files.artifact_magic.iter().any(|magic| {
-            let from = usize::try_from(magic.offset).unwrap_or(usize::MAX);
-            let head = head.get(..length).and_then(|head| head.get(from..));
-            head.is_some_and(|head| head.starts_with(&magic.bytes))
-        })
     }
 
     /// Verifies an artifact file and makes the sealed copy that is handed out in its place.

@@ -210,7 +210,7 @@ fn tests_do_not_run_however_a_project_asks_for_them() {
     app("<skipTests>false</skipTests><forkCount>0</forkCount>");
     let run = maven.v4run(&["package", "-DskipTests"]).run();
     run.refuses(126, "command-runs-code", "4.18");
-    // Hidden in a parent that is fetched, it is refused when the class is to be loaded.
+    // In a parent that is fetched, it is refused when the parent is read.
     let hidden = format!(
         "<packaging>pom</packaging>{LEVEL}<build><plugins><plugin>\
          <artifactId>maven-surefire-plugin</artifactId><configuration><skipTests>false</skipTests>\
@@ -233,10 +233,11 @@ fn tests_do_not_run_however_a_project_asks_for_them() {
         .v4run(&["package", "-DskipTests"])
         .directory(&app)
         .run();
-    assert_eq!(run.code(), 120, "{}", run.told());
+    run.refuses(126, "build-refused", "4.18");
+    run.says("<skipTests>");
     assert!(!app.join("ran-test").exists() && maven.ran().is_empty());
     // Positive control.
-    fs::remove_dir_all(app.join("target")).unwrap();
+    let _ = fs::remove_dir_all(app.join("target"));
     maven
         .bare(&["package", "-DskipTests"])
         .directory(&app)
@@ -295,9 +296,55 @@ fn annotation_processors_of_components_do_not_run() {
 }
 
 #[test]
+fn a_processor_that_the_build_compiles_itself_does_not_run() {
+    let registry = Registry::start();
+    let body = format!(
+        "<packaging>pom</packaging>{LEVEL}<modules><module>core</module><module>app</module></modules>"
+    );
+    let maven = Maven::new(&registry, &body);
+    maven.project.file(
+        "core/src/main/java/t/P.java",
+        "package t; @javax.annotation.processing.SupportedAnnotationTypes(\"*\") public class P \
+         extends javax.annotation.processing.AbstractProcessor { static { try { \
+         new java.io.File(System.getProperty(\"user.dir\") + \"/ran-own\").createNewFile(); } \
+         catch (java.io.IOException e) { System.out.println(\"ran own \" + e); } } \
+         public boolean process(java.util.Set<? extends javax.lang.model.element.TypeElement> a, \
+         javax.annotation.processing.RoundEnvironment b) { return false; } }",
+    );
+    maven
+        .project
+        .file("app/src/main/java/t/A.java", "package t; class A {}");
+    let core = pom("it.test:core:1.0", PARENT);
+    maven.project.file("core/pom.xml", &core);
+    let app = |configuration: &str| {
+        let body = format!(
+            "{PARENT}<build><plugins><plugin><artifactId>maven-compiler-plugin</artifactId>\n\
+             <configuration>{configuration}</configuration></plugin></plugins></build>\
+             <dependencies>{}</dependencies>",
+            dependency("it.test:core:1.0", "")
+        );
+        maven
+            .project
+            .file("app/pom.xml", &pom("it.test:app:1.0", &body));
+    };
+    for configuration in [
+        "<compilerArgs><arg>-processor</arg><arg>t.P</arg></compilerArgs>",
+        "<annotationProcessors><annotationProcessor>t.P</annotationProcessor></annotationProcessors>",
+    ] {
+        app(configuration);
+        let run = maven.v4run(&["compile"]).run();
+        run.refuses(126, "command-runs-code", "4.18");
+        run.says("app/pom.xml:7");
+    }
+    assert_eq!(maven.ran(), [""; 0]);
+    maven.bare(&["compile"]).run();
+    assert_eq!(maven.ran(), ["ran-own"]);
+}
+
+#[test]
 fn what_is_made_of_whole_jars_is_refused_before_the_start() {
     let registry = Registry::start();
-    for packaging in ["war", "maven-plugin", "ear"] {
+    for packaging in ["rar", "maven-plugin", "ear"] {
         let maven = Maven::new(&registry, &format!("<packaging>{packaging}</packaging>"));
         let run = maven.v4run(&["package", "-DskipTests"]).run();
         run.refuses(126, "command-runs-code", "4.18");

@@ -38,7 +38,9 @@ fn an_extension_of_a_pom_does_not_run() {
     let parent = "<parent><groupId>it.part</groupId><artifactId>parent</artifactId>\
                   <version>1.0</version><relativePath/></parent>";
     let child = Maven::new(&registry, &format!("{}{parent}", leaf(&registry)));
-    child.v4run(&["dependency:resolve"]).run();
+    let run = child.v4run(&["dependency:resolve"]).run();
+    run.refuses(126, "build-refused", "4.18");
+    run.says("`evil:ext:1.0`").says("parent-1.0.pom:6");
     assert_eq!(child.ran(), [""; 0]);
     // Positive control.
     for maven in [maven, child] {

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::maven::jar::Jar;
 use crate::maven::{Maven, approval, dependency, path, pom, publish, text};
+use crate::project::tree;
 use crate::registry::Registry;
 
 fn leaf(registry: &Registry) -> String {
@@ -95,8 +96,78 @@ fn what_is_copied_is_whole_when_the_run_is_over() {
     // What reads jars does not run beside it.
     let run = maven.v4run(&["compile", goal[0]]).run();
     run.refuses(126, "command-runs-code", "4.18");
-    let run = maven.v4run(&["dependency:unpack-dependencies"]).run();
+}
+
+/// What lies in the directory that goals unpack to, with what Maven notes beside it.
+fn unpacked(maven: &Maven) -> tree::Tree {
+    let found = tree::read(&maven.project.path("target"));
+    fs::remove_dir_all(maven.project.path("target")).unwrap();
+    found
+}
+
+#[test]
+fn what_is_unpacked_is_whole_when_the_run_is_over() {
+    let registry = Registry::start();
+    let jar = Jar::library()
+        .file("META-INF/services/x.Y", b"hostile.Library\n")
+        .file("lib/inner.jar", &Jar::plain("it.inner").build())
+        .file("lib/native.so", b"\x7fELF")
+        .file("empty", b"");
+    publish(&registry, "it.part:code:1.0", "", &jar);
+    let needed = dependency("it.part:code:1.0", "");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    let goal = [
+        "dependency:unpack-dependencies",
+        "-Dmdep.unpack.excludes=readme.txt",
+    ];
+    maven.bare(&goal).run().succeeds();
+    let expected = unpacked(&maven);
+    assert!(
+        expected.contains_key("dependency/hostile/Library.class"),
+        "{expected:?}"
+    );
+    assert!(
+        !expected.contains_key("dependency/readme.txt"),
+        "{expected:?}"
+    );
+    maven.clear();
+    let run = maven.v4run(&goal).run();
+    run.succeeds();
+    tree::assert_equal(&expected, &unpacked(&maven));
+    // Maven itself had no byte of it.
+    let record = run.record();
+    let view = record.event("handed-out", |event| {
+        event["path"].as_str().unwrap().ends_with("code-1.0.jar")
+    });
+    assert!(view["trusted"].is_null(), "{view}");
+    record.event("delivered-whole", |event| {
+        event["path"].as_str().unwrap().ends_with("Library.class")
+    });
+    let run = maven.v4run(&["compile", goal[0]]).run();
     run.refuses(126, "command-runs-code", "4.18");
+}
+
+#[test]
+fn nothing_is_unpacked_to_another_place() {
+    let registry = Registry::start();
+    // A link, and a file of its name that an unpacker writes through it.
+    let outside = b"../../ran-outside";
+    let jar = Jar::plain("it.link").linked("way", outside, b"written");
+    registry.put(
+        &path("it.part:link:1.0", "pom"),
+        pom("it.part:link:1.0", ""),
+    );
+    registry.put(&path("it.part:link:1.0", "jar"), jar);
+    let needed = dependency("it.part:link:1.0", "");
+    let maven = Maven::new(&registry, &format!("<dependencies>{needed}</dependencies>"));
+    let run = maven.v4run(&["dependency:unpack-dependencies"]).run();
+    run.refuses(120, "artifact-invalid", "4.13");
+    assert_eq!(maven.ran(), [""; 0]);
+    assert!(!maven.project.path("target/dependency/way").exists());
+    // Positive control.
+    maven.clear();
+    maven.bare(&["dependency:unpack-dependencies"]).run();
+    assert_eq!(maven.ran(), ["ran-outside"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::maven::jar::Jar;
-use crate::maven::{Maven, approval, dependency, publish};
+use crate::maven::{Maven, approval, dependency, path, pom, publish};
 use crate::registry::Registry;
 
 /// A plugin bound to the build, a component slipped into the realm of a known plugin, and an extension.
@@ -136,35 +136,68 @@ fn an_approved_plugin_runs_in_a_build_and_one_that_runs_programs_does_not() {
     assert_eq!(maven.ran(), ["ran-goal"]);
 }
 
+/// A parent of a project in the repository, with its parent.
+fn inherited(registry: &Registry, grand: &str) -> String {
+    let parent = |artifact: &str| {
+        format!(
+            "<parent><groupId>it.part</groupId><artifactId>{artifact}</artifactId>\
+             <version>1.0</version><relativePath/></parent>"
+        )
+    };
+    for (artifact, body) in [("grand", grand.to_owned()), ("parent", parent("grand"))] {
+        let name = format!("it.part:{artifact}:1.0");
+        let text = pom(&name, &format!("<packaging>pom</packaging>\n{body}"));
+        registry.put(&path(&name, "pom"), text);
+    }
+    parent("parent")
+}
+
 #[test]
-fn a_plugin_that_nobody_answers_for_is_refused_when_it_is_opened() {
+fn what_a_parent_in_a_repository_binds_is_judged_when_the_parent_is_read() {
     let registry = Registry::start();
-    // Bound in a parent that is fetched, so that it is not known before the start.
     let plugin = "evil:bound-maven-plugin:1.0";
     let packaging = "<packaging>maven-plugin</packaging>";
-    publish(
-        &registry,
-        plugin,
-        packaging,
-        &Jar::plugin(plugin, "bound", "run"),
+    let jar = Jar::plugin(plugin, "bound", "run");
+    publish(&registry, plugin, packaging, &jar);
+    let named = "<groupId>evil</groupId><artifactId>bound-maven-plugin</artifactId>\
+                 <version>1.0</version>";
+    let bound = format!(
+        "<plugins><plugin>{named}<executions><execution><phase>validate</phase><goals>\
+         <goal>run</goal></goals></execution></executions></plugin></plugins>"
     );
-    let parent = "<packaging>pom</packaging><build><plugins><plugin><groupId>evil</groupId>\
-                  <artifactId>bound-maven-plugin</artifactId><version>1.0</version><executions>\
-                  <execution><phase>validate</phase><goals><goal>run</goal></goals></execution>\
-                  </executions></plugin></plugins></build>";
-    registry.put(
-        &crate::maven::path("it.part:parent:1.0", "pom"),
-        crate::maven::pom("it.part:parent:1.0", parent),
-    );
-    let body = "<parent><groupId>it.part</groupId><artifactId>parent</artifactId>\
-                <version>1.0</version><relativePath/></parent>";
-    let maven = Maven::new(&registry, body);
+    let body = inherited(&registry, &format!("<build>{bound}</build>"));
+    let maven = Maven::new(&registry, &body);
+    for kept in [false, true] {
+        let run = maven.v4run(&["validate"]).run();
+        run.refuses(126, "build-refused", "4.18");
+        run.says("`evil:bound-maven-plugin:1.0`")
+            .says("grand-1.0.pom:7")
+            .says("v4run trust mvn validate");
+        assert_eq!(maven.ran(), [""; 0]);
+        assert!(!maven.kept(plugin, "jar").exists(), "{kept}");
+    }
+    maven.bare(&["validate"]).run().succeeds();
+    assert_eq!(maven.ran(), ["ran-goal"]);
+    maven.forget();
+    // Bound where it is only managed, it is not seen before it is opened.
+    let registry = Registry::start();
+    publish(&registry, plugin, packaging, &jar);
+    let managed = format!("<build><pluginManagement>{bound}</pluginManagement></build>");
+    let parent = inherited(&registry, &managed);
+    let uses = format!("<build><plugins><plugin>{named}</plugin></plugins></build>");
+    let maven = Maven::new(&registry, &format!("{parent}{uses}"));
     let run = maven.v4run(&["validate"]).run();
     run.refuses(120, "command-runs-code", "4.18");
     run.says("v4run trust mvn");
     assert_eq!(maven.ran(), [""; 0]);
-    maven.bare(&["validate"]).run().succeeds();
-    assert_eq!(maven.ran(), ["ran-goal"]);
+    // A parent that binds nothing of anybody is one like any other.
+    let harmless = "<properties><x>1</x></properties><build><plugins><plugin>\
+                    <artifactId>maven-resources-plugin</artifactId><executions><execution><id>x</id>\
+                    <phase>validate</phase><goals><goal>resources</goal></goals></execution>\
+                    </executions></plugin></plugins></build>";
+    let registry = Registry::start();
+    let maven = Maven::new(&registry, &inherited(&registry, harmless));
+    maven.v4run(&["validate"]).run().succeeds();
 }
 
 #[test]

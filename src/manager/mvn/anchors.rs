@@ -108,6 +108,15 @@ pub(super) fn approves(policy: &Policy, group: Option<&str>, artifact: &str) -> 
     })
 }
 
+/// What approvals name that are not over: group, artifact and version.
+pub(super) fn approved(policy: &Policy) -> Vec<String> {
+    let names = stated::approvals(policy).filter_map(|(_, purl)| {
+        let group = purl.namespace()?;
+        Some(format!("{group}:{}:{}", purl.name(), purl.version()?))
+    });
+    names.collect()
+}
+
 /// Whether somebody answers for code of that name: an approval that is not over, or the operating
 /// system, which has a file of that name in its own repository. It is no ground to run anything.
 pub(super) fn answered(policy: &Policy, installed: &Path, what: &Reference) -> bool {
@@ -117,16 +126,21 @@ pub(super) fn answered(policy: &Policy, installed: &Path, what: &Reference) -> b
             && purl.name() == what.artifact
             && version.is_none_or(|version| purl.version() == Some(version))
     });
+    approved || is_installed(installed, what)
+}
+
+/// Whether the operating system has a file of that name in its own repository.
+pub(super) fn is_installed(installed: &Path, what: &Reference) -> bool {
     let group = what.group.replace('.', "/");
     let Some(version) = &what.version else {
         let names = group.split('/').chain([what.artifact.as_str()]);
         let inside = names.into_iter().all(maven::is_name);
         let some = installed.join(&group).join(&what.artifact);
-        return approved || (inside && some.is_dir());
+        return inside && some.is_dir();
     };
     let path = format!("{group}/{0}/{version}/{0}-{version}.jar", what.artifact);
     let inside = maven::Coordinates::from_path(&path).is_some();
-    approved || (inside && installed.join(path).is_file())
+    inside && installed.join(path).is_file()
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::view::{self, Form};
-use super::{goals, whole};
+use super::{goals, lineage, unpacked, whole};
 use crate::manager::{HandOut, Opened};
-use crate::model::{Code, Digest, Finding, Trust};
+use crate::model::{Code, Digest, Finding, StandIns, Trust};
 
 /// Names annotation processors, which a compiler runs when it finds them.
 const PROCESSORS: &str = "javax.annotation.processing.Processor";
@@ -32,7 +32,10 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
     }
     // By content: a class loader opens a file of any name as an archive.
     if !view::may_hold_code(opened.content)? {
-        return Ok(HandOut::Whole);
+        return Ok(match lineage::objection(opened)? {
+            Some(finding) => HandOut::Refused(Box::new(finding)),
+            None => HandOut::Whole,
+        });
     }
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     if opened.trust.rehearsal {
@@ -40,7 +43,7 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
         return Ok(HandOut::View(view.bytes));
     }
     let form = match opened.trust.declarations {
-        true => Form::Compiler,
+        true => declaring(opened.trust),
         false => Form::CodeFree,
     };
     let Some(reason) = reason(opened.path, opened.sha256, opened.trust)? else {
@@ -48,9 +51,22 @@ pub(super) fn hand_out(opened: &Opened<'_>) -> io::Result<HandOut> {
         if is_wanted(opened) && view::is_plugin(opened.content).map_err(invalid)? {
             return Ok(HandOut::Refused(Box::new(unanswered(opened.path))));
         }
-        if opened.trust.stand_ins {
-            let length = opened.content.metadata()?.len();
-            return Ok(HandOut::View(whole::stand_in(length, opened.sha256)));
+        match opened.trust.stand_ins {
+            StandIns::None => {}
+            StandIns::Files => {
+                let length = opened.content.metadata()?.len();
+                return Ok(HandOut::View(whole::stand_in(length, opened.sha256)));
+            }
+            StandIns::Entries => {
+                let text = |entry| unpacked::stand_in(entry, opened.sha256);
+                let outline = view::outline(opened.content, &text).map_err(invalid)?;
+                return Ok(HandOut::View(outline));
+            }
+            StandIns::Views => {
+                if let Some(finding) = laid_over(opened) {
+                    return Ok(HandOut::Refused(Box::new(finding)));
+                }
+            }
         }
         let view = view::of(opened.content, form).map_err(invalid)?;
         return Ok(HandOut::View(view.bytes));
@@ -91,9 +107,34 @@ fn own(opened: &Opened<'_>) -> io::Result<HandOut> {
     if !view::may_hold_code(opened.content)? || (is_class && view::is_class(opened.content)?) {
         return Ok(HandOut::Whole);
     }
-    let view = view::of(opened.content, Form::Compiler);
+    if opened.trust.stand_ins == StandIns::Views
+        && let Some(finding) = laid_over(opened)
+    {
+        return Ok(HandOut::Refused(Box::new(finding)));
+    }
+    let view = view::of(opened.content, declaring(opened.trust));
     let view = view.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(HandOut::View(view.bytes))
+}
+
+/// What a build sees of jars.
+fn declaring(trust: &Trust) -> Form {
+    match trust.stand_ins {
+        StandIns::Views => Form::Packed,
+        StandIns::None | StandIns::Files | StandIns::Entries => Form::Compiler,
+    }
+}
+
+/// What a build that packs jars would unpack into what it makes, of which a view is not enough.
+fn laid_over(opened: &Opened<'_>) -> Option<Finding> {
+    if opened.path.extension().is_some_and(|end| end == "jar") {
+        return None;
+    }
+    let name = opened.path.display().to_string();
+    let message = format!(
+        "`{name}` refused: what is made of it would lack its code; a build packs jars and no other archives"
+    );
+    Some(Finding::new(Code::CommandRunsCode, name, message))
 }
 
 /// Whether the run is about a plugin: all of a build are, else those of the goals.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::options::{Given, Source, Word};
 use super::pom::Reference;
-use crate::model::{Code, Finding};
+use crate::model::{Code, Finding, StandIns};
 use crate::profile::{Does, Profile};
 
 /// The group of the plugins that are known by a prefix.
@@ -33,6 +33,7 @@ pub(super) const WORKERS: &[&str] = &[
     "maven-resources-plugin",
     "maven-source-plugin",
     "maven-surefire-plugin",
+    "maven-war-plugin",
 ];
 
 /// Plugins that put whole jars of components into what they make.
@@ -52,6 +53,9 @@ const PACKERS: &[&str] = &[
 
 /// Goals that copy jars into the output directories and do not read them.
 const COPIES: &[&str] = &["dependency:copy", "dependency:copy-dependencies"];
+
+/// Goals that unpack jars there and do not read what is in them.
+const UNPACKS: &[&str] = &["dependency:unpack", "dependency:unpack-dependencies"];
 
 /// Phases before the tests.
 const BUILD: &[&str] = &[
@@ -116,9 +120,11 @@ pub(super) fn check(
         let message = "no goal is named, and what the project says instead is not taken";
         return Err(Finding::new(Code::CommandUnknown, "mvn", message));
     }
-    if goals.iter().any(|goal| is_copy(&goal.text)) && !copies(goals) {
-        let message = "copies jars, which are not within reach of the run until it is over; other goals \
-                       would find nothing to read";
+    if goals.iter().any(|goal| moved(&goal.text) != StandIns::None)
+        && stand_ins(goals) == StandIns::None
+    {
+        let message = "copies or unpacks jars, which are not within reach of the run until it is over; \
+                       other goals would find nothing to read";
         let hint = "run it as a command of its own";
         return Err(Finding::new(Code::CommandRunsCode, named(goals), message).with_hint(hint));
     }
@@ -236,7 +242,7 @@ fn one(
     profile: &Profile,
     approves: &dyn Fn(Option<&str>, &str) -> bool,
 ) -> Result<Kind, Finding> {
-    if is_copy(text) {
+    if moved(text) != StandIns::None {
         return Ok(Kind::Build);
     }
     let known = canonical(text).and_then(|name| profile.command(&name));
@@ -281,13 +287,26 @@ fn one(
     )
 }
 
-fn is_copy(text: &str) -> bool {
-    canonical(text).is_some_and(|name| COPIES.contains(&name.as_str()))
+/// What a goal needs of jars that it only moves about.
+fn moved(text: &str) -> StandIns {
+    let name = canonical(text).unwrap_or_default();
+    if COPIES.contains(&name.as_str()) {
+        return StandIns::Files;
+    }
+    match UNPACKS.contains(&name.as_str()) {
+        true => StandIns::Entries,
+        false => StandIns::None,
+    }
 }
 
-/// Whether the run copies jars and does nothing else.
-pub(super) fn copies(goals: &[Word]) -> bool {
-    !goals.is_empty() && goals.iter().all(|goal| is_copy(&goal.text))
+/// What stands for jars, if all that the run does is to move them about in one way.
+pub(super) fn stand_ins(goals: &[Word]) -> StandIns {
+    let mut all = goals.iter().map(|goal| moved(&goal.text));
+    let first = all.next().unwrap_or_default();
+    match all.all(|other| other == first) {
+        true => first,
+        false => StandIns::None,
+    }
 }
 
 /// `prefix:goal` of a goal in any of its spellings; nothing for a phase.

@@ -18,12 +18,12 @@ use super::reactor::Reactor;
 use super::security::Vault;
 use super::settings::{self, Author, Scope, Settings};
 use super::words::{Gathered, Surroundings};
-use super::{extensions, goals, inspect, invocation, options};
+use super::{extensions, goals, inspect, invocation, lineage, options};
 use crate::manager::place::resolved;
 use crate::manager::{Call, Prepared, Project, Reach, Refusal, Request, read};
 use crate::model::{
-    Code, Event, FileGuard, Finding, Layout, Network, Repository, Secret, Signing, Tool, Trust,
-    Twin, View,
+    Code, Event, FileGuard, Finding, Layout, Lineage, Network, Repository, Secret, Signing,
+    StandIns, Tool, Trust, Twin, View,
 };
 use crate::profile::Profile;
 
@@ -31,7 +31,7 @@ mod launch;
 mod poms;
 
 /// Where the operating system keeps artifacts that it installed.
-const INSTALLED: &str = "/usr/share/maven-repo";
+pub(super) const INSTALLED: &str = "/usr/share/maven-repo";
 
 /// See [`crate::manager::Manager::prepare`].
 pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
@@ -337,11 +337,38 @@ impl<'a> Plan<'a> {
                 declarations: builds,
                 workers: workers.map(|name| (*name).to_owned()).collect(),
                 wanted: self.wanted(),
-                stand_ins: goals::copies(&self.found.checked.goals),
+                stand_ins: self.stand_ins(),
                 rehearsal: self.found.request.rehearsal,
+                lineage: self.lineage(),
             }),
             own: self.outputs_of_build(),
         })
+    }
+
+    /// What parents are judged by that only a repository has.
+    fn lineage(&self) -> Option<Lineage> {
+        let request = self.found.request;
+        if request.rehearsal || self.reactor.parents.is_empty() {
+            return None;
+        }
+        Some(Lineage {
+            kept: self.local.clone().into_os_string(),
+            parents: lineage::named(&self.reactor.parents),
+            members: self.reactor.names.clone(),
+            approved: anchors::approved(request.policy),
+            builds: self.found.kind == Kind::Build,
+            hint: goals::trust_hint(&self.found.checked.goals),
+        })
+    }
+
+    /// What stands for jars. A build that packs them reads them too.
+    fn stand_ins(&self) -> StandIns {
+        let moved = goals::stand_ins(&self.found.checked.goals);
+        let packs = self.reactor.packs && self.found.kind == Kind::Build;
+        match moved == StandIns::None && packs {
+            true => StandIns::Views,
+            false => moved,
+        }
     }
 
     fn wanted(&self) -> Vec<String> {

@@ -2,8 +2,8 @@
 //!
 //! Told from the POMs of the build before the start. A module that a POM of the build uses as plugin or
 //! extension would run as soon as it is compiled; a packaging that copies whole jars cannot be made of
-//! views; configuration may run tests that were to be left out. Each is named with file and line. POMs
-//! that are fetched are not looked at here: what they name is judged by its bytes when it is opened.
+//! views; configuration may run tests that were to be left out. Each is named with file and line. Parents
+//! that are fetched are judged in the same way when Maven opens them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use super::pom::{Member, Project, Reference};
 use crate::model::{Code, Finding};
 
-/// What a build needs no whole jars for.
-const PACKAGINGS: &[&str] = &["jar", "pom"];
+/// What a build needs no whole jars for, or what they can be put into when it is over.
+const PACKAGINGS: &[&str] = &["jar", "pom", WEB];
+
+/// The packaging that holds the jars of components.
+const WEB: &str = "war";
 
 /// The modules of a build.
 #[derive(Debug, Default)]
@@ -21,6 +24,10 @@ pub(super) struct Reactor {
     pub(super) modules: Vec<PathBuf>,
     /// Their names, `group:artifact`.
     pub(super) names: Vec<String>,
+    /// Whether one of them packs the jars of components.
+    pub(super) packs: bool,
+    /// The parents that they name.
+    pub(super) parents: Vec<Reference>,
     /// Name and version of the first.
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
@@ -35,6 +42,8 @@ impl Reactor {
         Self {
             modules: directories.map(PathBuf::from).collect(),
             names: project.members.iter().map(own_name).collect(),
+            packs: project.members.iter().any(|one| one.pom.packaging == WEB),
+            parents: project.parents.clone(),
             name: first.map(own_name),
             version: first.and_then(|first| {
                 let parent = first.pom.parent.as_ref();
@@ -76,25 +85,54 @@ fn name(member: &Member, group: &str, artifact: &str) -> String {
 pub(super) fn objections(project: &Project) -> Vec<Finding> {
     let names: BTreeSet<String> = project.members.iter().map(own_name).collect();
     let members = project.members.iter();
-    members.flat_map(|member| one(member, &names)).collect()
+    let own = |member| {
+        let mut findings = one(member);
+        findings.extend(inherited(member, &names, &member.pom.switches));
+        findings
+    };
+    members.flat_map(own).collect()
 }
 
-fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
+fn refuse(member: &Member, line: u32, message: String) -> Finding {
+    let place = format!("{}:{line}", member.path.display());
+    Finding::new(Code::CommandRunsCode, place, message)
+}
+
+/// What speaks against a POM of the build itself.
+fn one(member: &Member) -> Vec<Finding> {
     let pom = &member.pom;
-    let refuse = |line: u32, message: String| {
-        let place = format!("{}:{line}", member.path.display());
-        Finding::new(Code::CommandRunsCode, place, message)
-    };
     let mut findings = Vec::new();
     if !PACKAGINGS.contains(&pom.packaging.as_str()) {
         let message = format!(
             "packaging `{}`: it makes code for Maven, or is made of whole jars; v4run builds the \
              packagings {}",
             pom.packaging,
-            PACKAGINGS.join(" and ")
+            PACKAGINGS.join(", ")
         );
-        findings.push(refuse(pom.packaging_line, message));
+        findings.push(refuse(member, pom.packaging_line, message));
     }
+    // Which value a property has is decided by profiles, parents and the command line.
+    for (module, line) in pom
+        .modules
+        .iter()
+        .filter(|(module, _)| module.contains("${"))
+    {
+        let message =
+            format!("the module `{module}` cannot be read before the start; name it as it is");
+        findings.push(refuse(member, *line, message));
+    }
+    findings
+}
+
+/// What speaks against any POM that the build consists of. `names` are the modules, `switches` what would
+/// run tests that were to be left out.
+pub(super) fn inherited(
+    member: &Member,
+    names: &BTreeSet<String>,
+    switches: &[(String, u32)],
+) -> Vec<Finding> {
+    let pom = &member.pom;
+    let mut findings = Vec::new();
     for asked in &pom.code {
         let Reference {
             group,
@@ -108,14 +146,18 @@ fn one(member: &Member, names: &BTreeSet<String>) -> Vec<Finding> {
                 "`{used}` is a module of this build and would run inside Maven as soon as it is \
                  compiled"
             );
-            findings.push(refuse(*line, message));
+            findings.push(refuse(member, *line, message));
         }
     }
-    for (switch, line) in &pom.switches {
+    for (switch, line) in switches {
         let message = format!(
             "`<{switch}>` in the configuration of a plugin may run tests that were to be left out"
         );
-        findings.push(refuse(*line, message));
+        findings.push(refuse(member, *line, message));
+    }
+    for (what, line) in &pom.inline {
+        let message = format!("{what} would run inside Maven, and nobody answers for it");
+        findings.push(refuse(member, *line, message));
     }
     findings
 }
@@ -170,7 +212,17 @@ mod tests {
     #[test]
     fn what_would_run_or_cannot_be_made_is_named() {
         for (body, word) in [
-            ("<packaging>war</packaging>", "packaging `war`"),
+            ("<packaging>ear</packaging>", "packaging `ear`"),
+            (
+                "<profiles><profile><modules><module>${x}</module></modules></profile></profiles>\
+                 <properties><x>a</x></properties>",
+                "the module `${x}`",
+            ),
+            (
+                "<build><plugins><plugin><artifactId>x</artifactId><configuration><rules>\
+                 <evaluateBeanshell/></rules></configuration></plugin></plugins></build>",
+                "the script in",
+            ),
             (
                 "<packaging>maven-plugin</packaging>",
                 "packaging `maven-plugin`",
@@ -196,6 +248,11 @@ mod tests {
                  </skipTests></configuration></plugin></plugins></build>",
                 "<skipTests>",
             ),
+            (
+                "<build><plugins><plugin><artifactId>x</artifactId><configuration><compilerArgs>\
+                 <arg>-processor</arg></compilerArgs></configuration></plugin></plugins></build>",
+                "`-processor`",
+            ),
         ] {
             let told = told(body);
             assert!(
@@ -204,5 +261,6 @@ mod tests {
             );
         }
         assert!(told("<packaging>pom</packaging>").is_empty());
+        assert!(told("<packaging>war</packaging>").is_empty());
     }
 }

@@ -14,12 +14,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{packed, unpacked};
 use crate::manager::Prepared;
-use crate::model::{Code, Digest, Event, Finding};
+use crate::model::{Code, Digest, Event, Finding, StandIns};
 use crate::verify::hash;
 
-/// Directories below an output directory.
-const DEPTH: usize = 32;
+/// Directories below an output directory; no path can have more.
+const DEPTH: usize = 2048;
 
 /// What stands for a jar of that length and digest.
 pub(super) fn stand_in(length: u64, sha256: &Digest) -> Vec<u8> {
@@ -29,23 +30,34 @@ pub(super) fn stand_in(length: u64, sha256: &Digest) -> Vec<u8> {
 }
 
 /// A jar that something stood for.
-struct Original {
-    path: PathBuf,
-    sha256: Digest,
+#[derive(Clone, Debug)]
+pub(super) struct Original {
+    pub(super) path: PathBuf,
+    pub(super) sha256: Digest,
 }
 
-/// Puts whole jars in place of their stand-ins below those directories.
+/// Puts what is whole in place of what stood for it below the output directories.
 pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
+    let trust = prepared.files.trust.as_ref();
+    let stand_ins = trust.map(|trust| trust.stand_ins).unwrap_or_default();
+    if stand_ins == StandIns::None {
+        return Vec::new();
+    }
     let mut files = Vec::new();
     for place in &prepared.files.own {
         let place = Path::new(place);
         // A project may have a link there; what it leads to is not the run's to change.
         if place.canonicalize().is_ok_and(|real| real == place) {
-            archives(place, 0, &mut files);
+            below(place, 0, &mut files);
         }
     }
-    let stood = prepared.files.trust.as_ref();
-    if files.is_empty() || !stood.is_some_and(|trust| trust.stand_ins) {
+    match stand_ins {
+        StandIns::Entries => return unpacked::deliver(&files, events),
+        StandIns::Views => return packed::deliver(&files, events),
+        StandIns::None | StandIns::Files => {}
+    }
+    files.retain(|path| path.extension().is_none_or(|end| end != "class"));
+    if files.is_empty() {
         return Vec::new();
     }
     let originals = originals(events);
@@ -73,18 +85,25 @@ pub(super) fn deliver(prepared: &Prepared, events: &[Event]) -> Vec<Event> {
         .collect()
 }
 
-/// The jars that something stood for, by its digest.
-fn originals(events: &[Event]) -> BTreeMap<Digest, Original> {
-    let mut found = BTreeMap::new();
-    for event in events {
+/// The files that something stood for, with their digests.
+pub(super) fn stood_for(events: &[Event]) -> impl Iterator<Item = (&Path, &Digest)> {
+    events.iter().filter_map(|event| {
         let Event::HandedOut {
             path,
             sha256,
             trusted: None,
         } = event
         else {
-            continue;
+            return None;
         };
+        Some((Path::new(path), sha256))
+    })
+}
+
+/// The jars that something stood for, by its digest.
+fn originals(events: &[Event]) -> BTreeMap<Digest, Original> {
+    let mut found = BTreeMap::new();
+    for (path, sha256) in stood_for(events) {
         let Ok(data) = fs::metadata(path) else {
             continue;
         };
@@ -97,23 +116,23 @@ fn originals(events: &[Event]) -> BTreeMap<Digest, Original> {
     found
 }
 
-/// Files below a directory that could be copies.
-fn archives(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+/// Files below a directory.
+fn below(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(kind) = entry.file_type() else {
             continue;
         };
         let path = entry.path();
         if kind.is_dir() && depth < DEPTH {
-            archives(&path, depth.saturating_add(1), files);
-        } else if kind.is_file() && path.extension().is_some_and(|end| end != "class") {
+            below(&path, depth.saturating_add(1), files);
+        } else if kind.is_file() {
             files.push(path);
         }
     }
 }
 
 /// Copies what was verified, and nothing else, to the place of the stand-in.
-fn replace(file: &Path, original: &Original) -> io::Result<()> {
+pub(super) fn replace(file: &Path, original: &Original) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     let mut copy = tempfile::NamedTempFile::new_in(directory)?;
     io::copy(&mut File::open(&original.path)?, copy.as_file_mut())?;
@@ -157,7 +176,7 @@ mod tests {
             assert_eq!(fs::read(&copy).unwrap(), shown);
         }
         let mut files = Vec::new();
-        archives(&root, 0, &mut files);
+        below(&root, 0, &mut files);
         assert_eq!(files.len(), 2, "{files:?}");
     }
 }

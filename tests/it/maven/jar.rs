@@ -118,6 +118,25 @@ impl Jar {
             .class("Agent")
     }
 
+    /// The archive, with a link more and a file of the same name after it.
+    pub(crate) fn linked(&self, name: &str, to: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
+        let more = [(0o120_777, name, to), (0o100_644, name, content)];
+        let own = self.0.iter();
+        let own = own.map(|(name, content)| (0o100_644, name.as_str(), content.as_slice()));
+        for (mode, name, content) in own.chain(more) {
+            let file = archive.new_file(name).unix_permissions(mode);
+            let (mut entry, config) = file.start().unwrap();
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(content).unwrap();
+            let (_, descriptor) = writer.finish().unwrap();
+            entry.finish(descriptor).unwrap();
+        }
+        archive.finish().unwrap();
+        output
+    }
+
     /// The archive.
     pub(crate) fn build(&self) -> Vec<u8> {
         let mut output = Vec::new();

@@ -11,6 +11,7 @@
 //! reading says who asks, and refuses early what would be refused late.
 //! <https://maven.apache.org/ref/3.8.7/maven-model/maven.html>.
 
+mod inline;
 mod judge;
 mod project;
 
@@ -88,6 +89,10 @@ pub(super) struct Pom {
     pub(super) packaging_line: u32,
     /// Configuration of plugins that may run tests although they are to be left out.
     pub(super) switches: Vec<(String, u32)>,
+    /// Configuration that leaves the tests of a project in, whoever says otherwise.
+    pub(super) tests: Vec<(String, u32)>,
+    /// Configuration that makes trusted code run other code.
+    pub(super) inline: Vec<(String, u32)>,
     pub(super) properties: BTreeMap<String, String>,
 }
 
@@ -148,6 +153,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pom, PomError> {
         packaging: root.value("packaging").unwrap_or("jar".into()).into_owned(),
         packaging_line: root.child("packaging").unwrap_or(root).line(),
         switches: switches(root),
+        tests: inline::tests(root),
+        inline: inline::runs(root),
         ..Pom::default()
     };
     if let Some(parent) = root.child("parent") {
@@ -249,6 +256,10 @@ fn plugins(holder: Element<'_>, active: bool, pom: &mut Pom) -> Result<(), PomEr
         });
         add(plugin, loads, active && extends, bound.collect(), pom);
         for dependency in plugin.list("dependencies", "dependency") {
+            let scope = dependency.value("scope");
+            if scope.as_deref() == Some("system") || dependency.child("systemPath").is_some() {
+                pom.system.push(reference(dependency));
+            }
             add(dependency, Loads::PluginDependency, false, Vec::new(), pom);
         }
     }

@@ -1,8 +1,8 @@
 //! The POMs of a build: the one that was named, its modules, and parents that lie beside them.
 //!
 //! Walked as Maven walks it: modules by their path, the parent by `relativePath`. All of them are files
-//! of the build; what lies outside of it is not read. Parents that only a repository has are listed as
-//! unknown: they are fetched, verified and read by Maven during the run.
+//! of the build; what lies outside of it is not read. Parents that only a repository has are fetched and
+//! verified during the run, and judged when Maven opens them.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ pub(in crate::manager::mvn) struct Member {
 pub(in crate::manager::mvn) struct Project {
     /// In the order in which they were found.
     pub(in crate::manager::mvn) members: Vec<Member>,
-    /// Parents that are not files of the build.
-    pub(in crate::manager::mvn) unknown: Vec<Reference>,
+    /// The parents that they name, wherever these lie.
+    pub(in crate::manager::mvn) parents: Vec<Reference>,
     /// What was read.
     pub(in crate::manager::mvn) events: Vec<Event>,
 }
@@ -65,10 +65,14 @@ pub(in crate::manager::mvn) fn read(root: &Path, first: &Path) -> Result<Project
         if let Some(parent) = &pom.parent {
             let beside = pom.parent_path.as_ref();
             let beside = beside.and_then(|path| inside(root, &directory.join(path)));
-            match beside {
-                Some(beside) => waiting.push(beside),
-                None => project.unknown.push(parent.clone()),
-            }
+            waiting.extend(beside);
+            // What lies there may be another one, which Maven passes over.
+            project.parents.push(Reference {
+                group: pom.resolved(&parent.group),
+                artifact: pom.resolved(&parent.artifact),
+                version: parent.version.as_deref().map(|text| pom.resolved(text)),
+                line: parent.line,
+            });
         }
         project.members.push(Member { path, pom });
     }

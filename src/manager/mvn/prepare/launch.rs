@@ -198,6 +198,8 @@ impl Plan<'_> {
             }
         }
         words.push(joined("-Dmaven.repo.local=", &self.local));
+        // A copy of a snapshot under its general name would be a copy of the view that Maven has of it.
+        words.push("-Daether.artifactResolver.snapshotNormalization=false".into());
         if found.request.rehearsal {
             let log = found.request.private.tmp.join(rehearsal::LOG);
             words.extend(["--debug".into(), "--log-file".into(), log.into_os_string()]);

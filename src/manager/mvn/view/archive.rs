@@ -7,11 +7,12 @@
 //! PKWARE's APPNOTE, sections 4.3 and 4.4.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 
-use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 use rawzip::{
     CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipFileHeaderRecord, ZipLocator,
 };
@@ -27,6 +28,8 @@ const FREE: u64 = 16 << 20;
 /// Bytes of an entry's name.
 const NAME: usize = 4096;
 const BLOCK: usize = 64 * 1024;
+/// Bytes of the record at the end.
+const END: usize = 22;
 
 /// One entry.
 #[derive(Debug)]
@@ -37,6 +40,12 @@ pub(super) struct Entry {
     checksum: u32,
     /// Stored or deflated; nothing else is read.
     packed: Option<bool>,
+    /// Time and date as they were packed.
+    time: [[u8; 2]; 2],
+    /// Whether it is unpacked as a link.
+    link: bool,
+    /// Who made it, and what that system notes about files.
+    attributes: ([u8; 2], u32),
     place: ZipArchiveEntryWayfinder,
 }
 
@@ -44,6 +53,16 @@ impl Entry {
     /// Whether another entry of the same name has the same content.
     pub(super) const fn is_same(&self, other: &Self) -> bool {
         self.size == other.size && self.checksum == other.checksum
+    }
+
+    /// Time and date as they were packed.
+    pub(super) const fn time(&self) -> [[u8; 2]; 2] {
+        self.time
+    }
+
+    /// Whether it is unpacked as a link.
+    pub(super) const fn is_link(&self) -> bool {
+        self.link
     }
 
     /// The name, when name and content can be read and the name stays inside the jar.
@@ -152,12 +171,19 @@ impl<'a> Archive<'a> {
 
 fn entry(record: &ZipFileHeaderRecord<'_>) -> Entry {
     let flags = record.flags();
+    let dos = record.last_modified_dos();
     let closed = flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked();
     Entry {
         name: record.file_path().as_bytes().to_vec(),
         size: record.uncompressed_size_hint(),
         checksum: record.crc32(),
         packed: method(record.compression_method()).filter(|_| !closed),
+        time: [dos.packed_time(), dos.packed_date()].map(u16::to_le_bytes),
+        link: record.mode().is_symlink(),
+        attributes: (
+            record.version_made_by().as_u16().to_le_bytes(),
+            record.external_attributes(),
+        ),
         place: record.wayfinder(),
     }
 }
@@ -180,6 +206,21 @@ fn zip_error(error: rawzip::Error) -> ViewError {
     ViewError::Zip(text)
 }
 
+/// How an entry is written.
+struct Form {
+    deflated: bool,
+    time: [[u8; 2]; 2],
+    made_by: [u8; 2],
+    attributes: u32,
+}
+
+const PLAIN: Form = Form {
+    deflated: false,
+    time: [[0, 0], [0x21, 0]],
+    made_by: [20, 0],
+    attributes: 0,
+};
+
 /// An archive being written.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -189,11 +230,84 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Adds an entry.
+    /// Adds an entry that has no time: the first day that the format knows.
     pub(super) fn add(&mut self, name: &[u8], content: &[u8]) -> Result<(), ViewError> {
-        let whole = [&self.bytes, &self.directory, name, content].map(<[u8]>::len);
+        self.put(name, content, content, &PLAIN)
+    }
+
+    /// Adds an entry with its packed time and date.
+    pub(super) fn add_at(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        time: [[u8; 2]; 2],
+    ) -> Result<(), ViewError> {
+        self.put(name, content, content, &Form { time, ..PLAIN })
+    }
+
+    /// Adds an entry that has no time, as small as it gets.
+    pub(super) fn add_small(&mut self, name: &[u8], content: &[u8]) -> Result<(), ViewError> {
+        let form = Form {
+            deflated: true,
+            ..PLAIN
+        };
+        self.deflate(name, content, &form, Compression::best())
+    }
+
+    /// Adds an entry in the form of another one.
+    pub(super) fn add_like(&mut self, entry: &Entry, content: &[u8]) -> Result<(), ViewError> {
+        let (made_by, attributes) = entry.attributes;
+        let form = Form {
+            deflated: entry.packed == Some(true),
+            time: entry.time,
+            made_by,
+            attributes,
+        };
+        match form.deflated {
+            true => self.deflate(&entry.name, content, &form, Compression::default()),
+            false => self.put(&entry.name, content, content, &form),
+        }
+    }
+
+    fn deflate(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        form: &Form,
+        level: Compression,
+    ) -> Result<(), ViewError> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), level);
+        let packed = encoder.write_all(content).and_then(|()| encoder.finish());
+        self.put(name, content, &packed.map_err(ViewError::Read)?, form)
+    }
+
+    /// Fills up to a length, between the entries and the directory, where no reader looks.
+    pub(super) fn fill(&mut self, length: u64) -> Result<(), ViewError> {
+        if self.count >= u64::from(u16::MAX) {
+            return Err(ViewError::TooLarge);
+        }
+        let own = self.bytes.len().saturating_add(self.directory.len());
+        let own = own.saturating_add(END);
+        let length = usize::try_from(length).map_err(|_large| ViewError::TooLarge)?;
+        let gap = length.checked_sub(own).ok_or(ViewError::TooLong)?;
+        if length as u64 > LARGEST {
+            return Err(ViewError::TooLarge);
+        }
+        self.bytes.resize(self.bytes.len().saturating_add(gap), 0);
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        name: &[u8],
+        content: &[u8],
+        packed: &[u8],
+        form: &Form,
+    ) -> Result<(), ViewError> {
+        let whole = [&self.bytes, &self.directory, name, packed].map(<[u8]>::len);
         let whole = whole.into_iter().fold(0_usize, usize::saturating_add);
         let size = u32::try_from(content.len()).map_err(|_large| ViewError::TooLarge)?;
+        let packed_size = u32::try_from(packed.len()).map_err(|_large| ViewError::TooLarge)?;
         let start = u32::try_from(self.bytes.len()).map_err(|_large| ViewError::TooLarge)?;
         let length = u16::try_from(name.len()).map_err(|_large| ViewError::TooLarge)?;
         if whole as u64 > LARGEST {
@@ -201,21 +315,25 @@ impl Writer {
         }
         let mut checksum = Crc::new();
         checksum.update(content);
-        // Version 2.0, names in UTF-8, stored, the first day that the format knows.
-        let mut common = vec![20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
+        // Version 2.0, names in UTF-8.
+        let method = if form.deflated { 8 } else { 0 };
+        let mut common = vec![20, 0, 0, 8, method, 0];
+        common.extend(form.time.as_flattened());
         common.extend(checksum.sum().to_le_bytes());
-        common.extend(size.to_le_bytes());
+        common.extend(packed_size.to_le_bytes());
         common.extend(size.to_le_bytes());
         common.extend(length.to_le_bytes());
         common.extend([0, 0]);
         self.bytes.extend(b"PK\x03\x04");
         self.bytes.extend(&common);
         self.bytes.extend(name);
-        self.bytes.extend(content);
-        self.directory.extend(b"PK\x01\x02\x14\0");
+        self.bytes.extend(packed);
+        self.directory.extend(b"PK\x01\x02");
+        self.directory.extend(form.made_by);
         self.directory.extend(&common);
-        // No comment, first disk, no attributes.
-        self.directory.extend([0; 10]);
+        // No comment, first disk, no kind of content.
+        self.directory.extend([0; 6]);
+        self.directory.extend(form.attributes.to_le_bytes());
         self.directory.extend(start.to_le_bytes());
         self.directory.extend(name);
         self.count = self.count.saturating_add(1);

@@ -17,6 +17,8 @@ mod descriptor;
 mod header;
 mod manifest;
 mod name;
+mod outline;
+mod repacked;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -25,6 +27,8 @@ use std::io;
 use self::archive::{Archive, Entry, Writer};
 use self::content::Content;
 use self::name::Place;
+pub(super) use self::outline::{contents, outline};
+pub(super) use self::repacked::repacked;
 use super::rehearsal;
 
 /// Bytes of a view; it is held in memory.
@@ -38,9 +42,18 @@ pub(super) enum Form {
     /// The compiler, which reads what classes declare: they are there without any instruction, so
     /// that the virtual machine cannot define them, and no service is announced.
     Compiler,
+    /// The compiler and whoever packs jars: the same, as long as the jar, because lengths are compared.
+    Packed,
     /// Maven that is to resolve its plugins and run none: no class at all, but each plugin describes
     /// itself with goals that do nothing.
     Rehearsal,
+}
+
+impl Form {
+    /// Whether what classes declare is there.
+    const fn declares(self) -> bool {
+        matches!(self, Self::Compiler | Self::Packed)
+    }
 }
 
 /// Why there is no view.
@@ -61,6 +74,9 @@ pub(super) enum ViewError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// What is to be as long as the jar is longer.
+    #[error("what stands for the jar would be longer than it")]
+    TooLong,
     /// More entries or bytes than any jar has.
     #[error("the jar is too large to be looked into")]
     TooLarge,
@@ -141,7 +157,7 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
                     false => Err("class"),
                 }
             }
-            Place::Class if form != Form::Compiler => Err("class"),
+            Place::Class if !form.declares() => Err("class"),
             Place::Class => {
                 let content = archive.read(entry)?;
                 header::of(&content).ok_or("class")
@@ -157,9 +173,13 @@ pub(super) fn of(jar: &File, form: Form) -> Result<View, ViewError> {
             }
         };
         match kept {
+            Ok(content) if form == Form::Packed => writer.add_small(&entry.name, &content)?,
             Ok(content) => writer.add(&entry.name, &content)?,
             Err(what) => left_out.count(what),
         }
+    }
+    if form == Form::Packed {
+        writer.fill(jar.metadata().map_err(ViewError::Read)?.len())?;
     }
     Ok(View {
         bytes: writer.finish(),
