@@ -11,13 +11,6 @@ export V4RUN_SCORES=$scores V4RUN_TEST_PYTHON=$PWD/target/tools/bin/python RUST_
 export V4RUN_SOAK_PACKAGES=${V4RUN_SOAK_PACKAGES:-5000} V4RUN_SOAK_RUNS=${V4RUN_SOAK_RUNS:-100}
 failed=0
 cargo test --locked --test it -- --include-ignored faults:: hostile_packages:: || failed=1
-sum() { awk '{ sum += $1 } END { print sum + 0 }' "$scores/$1" 2>/dev/null || echo 0; }
 # A test that fails adds nothing, and then there is no score.
-if [ "$failed" -eq 0 ]; then
-  echo "faults: $(sum faults) injected, 0 lost, 0 released unverified, 0 orphans"
-  packages=$(sum hostile-packages)
-  echo "hostile packages: $packages refused or harmless of $packages"
-else
-  echo "faults and hostile packages: a test failed, see above"
-fi
+if [ "$failed" -eq 0 ]; then scripts/scores.sh "$scores"; else echo "faults and hostile packages: a test failed, see above"; fi
 exit "$failed"

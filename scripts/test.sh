@@ -32,11 +32,11 @@ declare -A leave=(
 failed=0
 # run WORDS... : every test binary behind the given words, in directories of its own.
 run() {
-  local title=$1 owner=$2 name private only
+  local title=$1 owner=$2 name private only red=0
   shift 2
   echo "== $title"
   private=$(mktemp -d "$stage/private.XXXXXX")
-  mkdir "$private/home" "$private/tmp"
+  mkdir "$private/home" "$private/tmp" "$private/scores"
   chmod 755 "$private"
   chown -R "$owner" "$private" 2>/dev/null || true
   for name in unit it outer; do
@@ -45,8 +45,11 @@ run() {
     if [ "$name" = it ]; then
       for module in ${leave[$title]-}; do only+=(--skip "$module::"); done
     fi
-    (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" "$@" "$stage/$name" "${only[@]}") || failed=1
+    (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" V4RUN_SCORES="$private/scores" \
+      "$@" "$stage/$name" "${only[@]}") || red=1
   done
+  # Races and the escape corpus print their own.
+  if [ "$red" -eq 0 ]; then scripts/scores.sh "$private/scores"; else failed=1; fi
   rm -rf "$private"
 }
 run "as the caller" "$(id -u)" env

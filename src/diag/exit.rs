@@ -101,8 +101,7 @@ impl Exit {
 }
 
 /// Decides the exit status. `manager` is none when it never ran or its end was not seen;
-/// `before_start` says that it never ran; what
-/// was refused when the manager read it counts as before.
+/// `before_start` says that it never ran; what was refused when the manager read it counts as before.
 pub fn decide<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     manager: Option<ManagerStatus>,

@@ -1,6 +1,6 @@
 //! Figures of the suite: each test adds what it did, one line a test, when a directory is named.
 //!
-//! Test binaries have no last test, so the sum is made outside: `scripts/soak_faults.sh` adds the lines up.
+//! Test binaries have no last test, so the sum is made outside: `scripts/scores.sh` adds the lines up.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

@@ -1,9 +1,9 @@
 //! Web applications: put whole jars into what was packed of views, when nothing can run any more.
 //!
 //! A build that packs the jars of components compiles against them too, so Maven sees them as the compiler
-//! does, and copies and packs that view. It is as long as the jar, because whoever copies compares that. After the run, when no process of it is left, each copy of a view
-//! below the build's output directories is replaced by the jar, and each archive that holds such copies is
-//! written again with the jars in it. Views are known by their digest: the same jar always has the same
+//! does, and copies and packs that view. It is as long as the jar, because whoever copies compares that.
+//! After the run, when no process of it is left, each copy of a view below the build's output directories
+//! is replaced by the jar, and each archive that holds such copies is written again with the jars in it. Views are known by their digest: the same jar always has the same
 //! view. Jars of components are verified once more; those of other modules are the build's own.
 //!
 //! Only a run that succeeded is put in order: a build that failed leaves archives of views, as it leaves
