@@ -27,7 +27,9 @@ fi
 # What runs inside lies where every user may read it.
 stage=$(mktemp -d "${TMPDIR:-/tmp}/v4run-containers.XXXXXX")
 name=v4run-containers-$$
+# podman remembers where it was; it needs no image, so it starts anew each time.
 storage=(--root "$work/storage" --runroot "$stage/run")
+podman=(--root "$stage/podman" --runroot "$stage/podman-run" --runtime runc)
 finish() {
   buildah "${storage[@]}" rm --all >/dev/null 2>&1 || true
   rm -rf "$stage"
@@ -35,6 +37,9 @@ finish() {
 trap finish EXIT
 chmod 755 "$stage"
 mkdir "$stage/suite"
+# podman asks for more open files and processes than a caller without CAP_SYS_RESOURCE may give.
+printf '[containers]\ndefault_ulimits = []\n' >"$stage/containers.conf"
+export CONTAINERS_CONF=$stage/containers.conf
 scripts/stage.sh "$stage/suite"
 
 tests=("$@")
@@ -69,7 +74,7 @@ try() {
 podman_runs() {
   local title=$1
   shift
-  try "podman, $title" podman "${storage[@]}" --runtime runc run --rm --network none \
+  try "podman, $title" podman "${podman[@]}" run --rm --ulimit host --network none \
     --volume "$stage/suite:/suite:ro" --tmpfs /tmp:rw,exec,mode=1777 \
     "${variables[@]/#/--env=}" "$@" --rootfs "$root:O" sh -c "$inside"
 }

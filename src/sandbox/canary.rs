@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,12 @@ pub const RESULTS: &str = "results";
 /// The program in the scene's inner directory that some canaries start. It is made beforehand
 /// ([`prepare`]): inside, the shell may not even be read, and that is not what they are about.
 pub const PAYLOAD: &str = "payload";
+
+/// What a new terminal is opened by; in a container the usual name is a link.
+pub fn terminals() -> PathBuf {
+    let name = Path::new("/dev/ptmx");
+    name.canonicalize().unwrap_or_else(|_| name.to_owned())
+}
 
 /// Makes what the canaries find inside.
 pub fn prepare(inside: &Path) -> io::Result<()> {
@@ -332,8 +338,11 @@ pub const ALL: &[Canary] = &[
         EPERM,
         "a command is typed into the terminal",
         |_| {
-            let master =
-                nix::pty::posix_openpt(nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_NOCTTY)?;
+            let master = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_NOCTTY)
+                .open(terminals())?;
             attempt::type_into(master.as_fd())
         },
     ),

@@ -197,7 +197,7 @@ fn launch(inside: &Path, outside: &Path, address: SocketAddr) -> Result<Launch, 
         rule(executable.clone(), Access::Execute, "the canary program"),
         rule(inside.to_owned(), Access::Write, "results"),
         rule(
-            "/dev/ptmx".into(),
+            canary::terminals(),
             Access::Device,
             "a terminal to type into",
         ),

@@ -257,7 +257,7 @@ impl Bench {
             rule(&own, Access::Execute),
             rule(&self.inside, Access::Write),
             rule(scene, Access::Read),
-            rule(Path::new("/dev/ptmx"), Access::Device),
+            rule(&canary::terminals(), Access::Device),
             rule(Path::new("/dev/null"), Access::Device),
             rule(Path::new("/etc/ld.so.cache"), Access::Read),
         ];
