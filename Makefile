@@ -1,5 +1,5 @@
 # Every target is one line that calls cargo or a script; each installs what it needs.
-.PHONY: demo test check build install bench corpus containers fuzz soak
+.PHONY: demo test check build install static package bench corpus containers fuzz soak
 
 demo: ; scripts/demo.sh
 test: ; scripts/test.sh
@@ -11,5 +11,7 @@ containers: ; scripts/containers.sh
 SECONDS_EACH ?= 60
 fuzz: ; scripts/fuzz.sh $(SECONDS_EACH)
 soak: ; scripts/soak.sh $(SECONDS_EACH)
+static: ; scripts/static.sh
+package: ; scripts/package.sh
 PREFIX ?= /usr/local
-install: build ; install -D -m 0755 target/release/v4run $(DESTDIR)$(PREFIX)/bin/v4run
+install: build ; scripts/install.sh target/release/v4run $(DESTDIR)$(PREFIX)

@@ -10,6 +10,7 @@
 mod controls;
 mod evidence;
 mod level;
+mod markdown;
 mod page;
 mod remedies;
 mod report;
@@ -25,6 +26,7 @@ mod waiver;
 pub use controls::CONTROLS;
 pub use evidence::Evidence;
 pub use level::levels;
+pub use markdown::markdown;
 pub use page::page;
 pub use remedies::remedy;
 pub use report::{Report, human, json, report};

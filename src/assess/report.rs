@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{client_score, reassess, remedy};
 use crate::diag::sanitize;
 use crate::model::{Assessment, ControlId, ControlVerdict, Event, Level};
-use crate::record::{Chain, RecordError, load_summary, read};
+use crate::record::{Chain, Reading, RecordError, load_summary, read};
 
 /// An earlier record, assessed.
 #[derive(Debug)]
@@ -30,7 +30,11 @@ pub struct Report {
 
 /// Assesses a record directory.
 pub fn report(directory: &Path) -> Result<Report, RecordError> {
-    let reading = read(directory)?;
+    Ok(of(read(directory)?, directory))
+}
+
+/// What was read of a record directory, assessed.
+pub(super) fn of(reading: Reading, directory: &Path) -> Report {
     let mut command = Vec::new();
     let mut policy = Vec::new();
     let mut exit_code = None;
@@ -55,13 +59,13 @@ pub fn report(directory: &Path) -> Result<Report, RecordError> {
             .ok()
             .map(|summary| summary.exit_code)
     };
-    Ok(Report {
+    Report {
         assessment: reassess(&reading),
         chain: reading.chain,
         command,
         policy,
         exit_code: exit_code.or_else(summary),
-    })
+    }
 }
 
 /// The report for a person: exceptions first, a line and a sentence a control, the levels, and what
@@ -157,7 +161,7 @@ fn also(level: Level) -> &'static str {
     }
 }
 
-fn chain(chain: &Chain) -> String {
+pub(super) fn chain(chain: &Chain) -> String {
     match chain {
         Chain::Sealed => "intact and sealed".to_owned(),
         Chain::Unsealed => "not sealed, the run did not end".to_owned(),

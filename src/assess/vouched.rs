@@ -79,25 +79,12 @@ pub(super) mod fixture {
     //! One component with something known of it.
 
     use crate::model::{Check, Event, Proof, Standing, Vouched};
-    use crate::record::fixture::{ended, package, released, started};
+    use crate::record::fixture::{ended, package, released, started, vouched};
 
     /// A run with one package, and what is known of it.
     pub(in crate::assess) fn run(change: impl FnOnce(&mut Vouched)) -> Vec<Event> {
         let released = released("a", "1.0.0", 1);
-        let mut vouched = Vouched {
-            repository: released.repository.clone(),
-            name: released.name.clone(),
-            version: released.version.clone(),
-            sha256: released.sha256.clone(),
-            checks: Vec::new(),
-            built: None,
-            grade: None,
-            published: None,
-            claimed: None,
-            seen_before: false,
-            recalled: None,
-            unasked: None,
-        };
+        let mut vouched = vouched(&released);
         change(&mut vouched);
         let mut events = started();
         events.push(Event::Released(released));

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{complain, print};
 use crate::assess;
 use crate::diag;
+use crate::record::RecordError;
 
 /// Which record, and in which form.
 #[derive(Debug, Args)]
@@ -14,14 +15,16 @@ pub(super) struct Arguments {
     /// A record directory.
     directory: PathBuf,
     /// Form of the answer on standard output.
-    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json", "html"], default_value = "human")]
+    #[arg(long, value_name = "FORMAT", value_parser = ["human", "json", "html", "markdown"], default_value = "human")]
     format: String,
 }
 
 impl Arguments {
     pub(super) fn run(&self) -> u8 {
-        if self.format == "html" {
-            return self.page();
+        match self.format.as_str() {
+            "html" => return self.page(assess::page(&self.directory)),
+            "markdown" => return self.page(assess::markdown(&self.directory)),
+            _ => {}
         }
         match assess::report(&self.directory) {
             Ok(report) if self.format == "json" => {
@@ -40,8 +43,8 @@ impl Arguments {
         }
     }
 
-    fn page(&self) -> u8 {
-        match assess::page(&self.directory) {
+    fn page(&self, page: Result<String, RecordError>) -> u8 {
+        match page {
             Ok(page) => {
                 print(&page);
                 0

@@ -57,10 +57,11 @@ impl Arguments {
                 print(&format!("FIRED      {}", diag::sanitize(failure)));
             }
         }
-        if status == 0 {
-            print(&verdict);
-        } else {
-            complain(&verdict);
+        match status {
+            0 => print(&verdict),
+            // One line also where there is a hint.
+            _ if self.ci => complain(&verdict.replace('\n', "; ")),
+            _ => complain(&verdict),
         }
         status
     }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::diag::ERROR;
+use crate::diag::{ERROR, STATUSES};
 use crate::manager;
 use crate::model::Level;
 use crate::sandbox::canary;
@@ -21,16 +21,20 @@ use crate::sys;
 mod assess;
 mod doctor;
 mod explain;
+mod generate;
 mod hidden;
+mod history;
+mod init;
 mod lock;
 mod probe;
 mod profile;
+mod shims;
 mod trust;
 mod verify;
 
 /// Sandboxed install interceptor: verified packages, nothing executed, a record of it.
 #[derive(Debug, Parser)]
-#[command(name = "v4run", version, arg_required_else_help = true, after_help = AFTER)]
+#[command(name = "v4run", version, arg_required_else_help = true, after_help = after())]
 struct Arguments {
     #[command(flatten)]
     options: RunOptions,
@@ -59,11 +63,18 @@ struct RunOptions {
     repair: bool,
 }
 
-const AFTER: &str = "\
-Run a package manager by its name: `v4run npm ci`. Options stand before the name.
-
-Exit status: the manager's own; 120 something was refused; 121 level not reached; 125 v4run could not
-do its job; 126 refused before the start; 127 package manager not found.";
+/// Below the help text: how a manager is run, and what exit statuses mean.
+fn after() -> String {
+    let meanings: Vec<String> = STATUSES
+        .iter()
+        .map(|(status, meaning)| format!("{status} {meaning}"))
+        .collect();
+    format!(
+        "Run a package manager by its name: `v4run npm ci`. Options stand before the name.\n\n\
+         Exit status: the manager's own; {}.",
+        meanings.join("; ")
+    )
+}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -73,6 +84,8 @@ enum Command {
     Assess(assess::Arguments),
     /// Whether a record is intact.
     Verify(verify::Arguments),
+    /// A policy to begin with, all of it comments, from what a run saw: v4run.toml.
+    Init(init::Arguments),
     /// A lockfile of what a run installed, for pip: pylock.toml.
     Lock(lock::Arguments),
     /// What a run would load as code, found out without running it, as approvals for the policy.
@@ -83,6 +96,16 @@ enum Command {
     Profile(profile::Arguments),
     /// A read-only look at the repositories that a command would use.
     Probe(probe::Arguments),
+    /// The runs of this machine, newest first.
+    Log(history::Log),
+    /// Which runs installed a component: 0 found, 1 none, 125 when records had to be skipped.
+    Find(history::Find),
+    /// What changed between two installs: 0 nothing, 1 something.
+    Diff(history::Diff),
+    /// Links named like the package managers, so that scripts that call them are covered.
+    Shims(shims::Arguments),
+    /// The manual page and shell completions, the schema of policies, a page for each code.
+    Generate(generate::Arguments),
     /// A package manager with its arguments.
     #[command(external_subcommand)]
     Manager(Vec<OsString>),
@@ -91,6 +114,10 @@ enum Command {
 /// Entry of the program.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Of a shim every word is the manager's, also one that looks like a re-execution.
+    if let Some(shim) = session::shims::called() {
+        return ExitCode::from(shims::called(&shim, &arguments));
+    }
     let second = arguments.get(1).and_then(|argument| argument.to_str());
     // The re-executions come first: they must not look at anything else.
     let status = match second {
@@ -121,10 +148,16 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Doctor(doctor) => doctor.run(),
         Command::Assess(assess) => assess.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Init(init) => init.run(),
         Command::Lock(lock) => lock.run(),
         Command::Explain(explain) => explain.run(),
         Command::Profile(profile) => profile.run(arguments.options.policy.as_deref()),
         Command::Probe(probe) => probe.run(arguments.options.policy),
+        Command::Log(log) => log.run(),
+        Command::Find(find) => find.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Shims(shims) => shims.run(),
+        Command::Generate(generate) => generate.run(),
         Command::Trust(trust) => arguments.options.run(trust.words, true),
         Command::Manager(words) => arguments.options.run(words, false),
     }
@@ -137,17 +170,30 @@ impl RunOptions {
         let Some(manager) = known(&name) else {
             return ERROR;
         };
+        let options = self.into_run(manager, name, words.collect());
         session::run(session::Options {
+            rehearsal,
+            ..options
+        })
+    }
+
+    fn into_run(
+        self,
+        manager: &'static dyn manager::Manager,
+        word: OsString,
+        arguments: Vec<OsString>,
+    ) -> session::Options {
+        session::Options {
             record: self.record,
             policy: self.policy,
             level: self.level,
             sign_key: self.sign_key,
             repair: self.repair,
-            rehearsal,
+            rehearsal: false,
             manager,
-            word: name,
-            arguments: words.collect(),
-        })
+            word,
+            arguments,
+        }
     }
 }
 

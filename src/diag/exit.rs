@@ -32,12 +32,21 @@ pub const MANAGER_NOT_FOUND: u8 = 127;
 /// Given instead of a manager's own status that is one of the numbers above.
 pub const CONFUSED: u8 = 1;
 
+/// The numbers that v4run gives a meaning of its own, and which.
+pub const STATUSES: [(u8, &str); 5] = [
+    (REFUSED, "something was refused during the run"),
+    (LEVEL_NOT_REACHED, "the requested level was not reached"),
+    (ERROR, "v4run could not do its job"),
+    (
+        REFUSED_BEFORE_START,
+        "refused before the start, or before what it is about was loaded",
+    ),
+    (MANAGER_NOT_FOUND, "the package manager was not found"),
+];
+
 /// Whether v4run gives the number a meaning of its own.
-pub const fn is_reserved(status: u8) -> bool {
-    matches!(
-        status,
-        REFUSED | LEVEL_NOT_REACHED | ERROR | REFUSED_BEFORE_START | MANAGER_NOT_FOUND
-    )
+pub fn is_reserved(status: u8) -> bool {
+    STATUSES.iter().any(|(reserved, _)| *reserved == status)
 }
 
 /// How the manager ended.
@@ -108,8 +117,9 @@ pub fn decide<'a>(
     before_start: bool,
 ) -> Exit {
     let (mut error, mut violation, mut missing, mut level) = (false, false, false, false);
-    let mut late = false;
+    let (mut late, mut handed) = (false, false);
     for finding in findings {
+        handed |= finding.code == Code::Passthrough;
         late |=
             finding.code != Code::BuildRefused && finding.code.severity() == Severity::Violation;
         match (finding.code.severity(), finding.code) {
@@ -150,6 +160,8 @@ pub fn decide<'a>(
         match manager {
             Some(ManagerStatus::Exited(code)) => own(code),
             Some(ManagerStatus::Signalled(signal)) => own(128_i32.saturating_add(signal)),
+            // The record ends where the bare manager begins; its status is its own.
+            None if handed => own(0),
             // It did not start and nothing says why, or its end was missed.
             None => Exit {
                 status: ERROR,

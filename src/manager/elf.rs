@@ -98,6 +98,11 @@ pub(super) fn needs(program: &Path) -> io::Result<Needs> {
     Ok(found)
 }
 
+/// The program interpreter that a program states, without a look at anything else.
+pub fn interpreter(program: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(stated(program)?.interpreter)
+}
+
 /// `$ORIGIN` in a search path.
 fn expand(entry: &[u8], file: &Path) -> Option<PathBuf> {
     let text = std::str::from_utf8(entry).ok()?;
@@ -191,6 +196,9 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         assert!(is_elf(&program));
         let needs = needs(&program).unwrap();
+        let stated = interpreter(&program).unwrap();
+        let stated = stated.map(|path| path.canonicalize().unwrap());
+        assert_eq!(stated, needs.interpreter);
         if let Some(interpreter) = &needs.interpreter {
             assert!(interpreter.is_absolute() && interpreter.exists());
             assert!(!needs.libraries.is_empty());

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::model::{
     Code, Digest, Event, FileGuard, Finding, InstalledPackage, Launch, Network, Secret, Tool, Trust,
 };
-use crate::profile::Policy;
+use crate::profile::{Pass, Policy};
 
+mod bare;
 mod copy;
 mod elf;
 #[cfg(any(test, feature = "fuzz"))]
@@ -28,6 +29,10 @@ mod read;
 mod rules;
 pub mod uv;
 mod version;
+
+pub use bare::{bare, project_above};
+pub use elf::interpreter;
+pub use place::{MARKER, is_program, is_self, others_write};
 
 /// Where and as what a manager was called, before anything was read.
 #[derive(Clone, Copy, Debug)]
@@ -249,6 +254,29 @@ pub enum HandOut {
     Refused(Box<Finding>),
 }
 
+/// A command that runs code by design, or does something else that is no install. Through a shim it
+/// may go to the bare manager, because v4run would refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// The command: `npm run`.
+    pub subject: String,
+    /// Why it is none of v4run's.
+    pub why: String,
+}
+
+impl Passing {
+    /// That a rule of a manager's profile lets a subcommand pass.
+    fn by(manager: &dyn Manager, subcommand: &str, rule: &Pass) -> Self {
+        Self {
+            subject: format!("{} {subcommand}", manager.name()),
+            why: rule.why.clone(),
+        }
+    }
+}
+
+/// A program beside a manager that fetches a package and runs it in one step, and what it stands for.
+pub type Runner = (&'static str, &'static [&'static str]);
+
 /// A package manager's driver.
 pub trait Manager: std::fmt::Debug + Sync {
     /// Its name: key of profile and policy, and a word on the command line.
@@ -257,6 +285,34 @@ pub trait Manager: std::fmt::Debug + Sync {
     /// Whether it is meant by that word of the command line.
     fn answers_to(&self, word: &OsStr) -> bool {
         word == self.name()
+    }
+
+    /// Names that its shims have.
+    fn shims(&self) -> &'static [&'static str];
+
+    /// Programs beside it that fetch and run in one step; only a strict shim has their names.
+    fn runners(&self) -> &'static [Runner] {
+        &[]
+    }
+
+    /// Ways to start it that no shim of it sees.
+    fn unseen(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Files that make a directory a project of it.
+    fn manifests(&self) -> &'static [&'static str];
+
+    /// Whether a command line may go to the bare manager through a shim. Decided by its words alone;
+    /// what is unknown, of more than one reading, or installs anything does not pass.
+    fn passes(&self, _words: &[OsString]) -> Option<Passing> {
+        None
+    }
+
+    /// Its programs where it is installed like a package: the next run would start them, so that no
+    /// package but the one of its name may bring them.
+    fn programs(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// What a run reads and writes outside the project, so that root becomes the project's owner
@@ -346,4 +402,16 @@ pub fn by_name(name: &str) -> Option<&'static dyn Manager> {
 /// The manager that a word of the command line means.
 pub fn by_word(word: &OsStr) -> Option<&'static dyn Manager> {
     ALL.iter().copied().find(|manager| manager.answers_to(word))
+}
+
+/// The manager that a shim of that name stands for, and the words that it puts before the caller's.
+pub fn by_shim(name: &str) -> Option<(&'static dyn Manager, &'static [&'static str])> {
+    ALL.iter().find_map(|manager| {
+        if manager.shims().contains(&name) {
+            return Some((*manager, &[][..]));
+        }
+        let mut runners = manager.runners().iter();
+        let found = runners.find(|(runner, _)| *runner == name)?;
+        Some((*manager, found.1))
+    })
 }

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::sys;
+
 /// Marks a directory of v4run's own shims.
-pub(super) const MARKER: &str = ".v4run-shims";
+pub const MARKER: &str = ".v4run-shims";
 
 /// Absolute directories of PATH.
 pub(super) fn search_path(
@@ -39,18 +42,33 @@ pub(super) fn open_to_others(directory: &Path) -> Option<&'static str> {
     let Ok(data) = real.metadata() else {
         return Some("cannot be looked at");
     };
-    let private_group = data.gid() == 0 || data.gid() == data.uid();
-    if data.mode() & 0o002 != 0 || (data.mode() & 0o020 != 0 && !private_group) {
-        return Some("can be written by other users");
-    }
-    None
+    others_write(&data).then_some("can be written by other users")
 }
 
-/// Whether a path is v4run itself, or lies among its shims.
+/// Whether users beside the owner and root may write. A group of the owner's own is the owner.
+pub fn others_write(data: &Metadata) -> bool {
+    let private_group = data.gid() == 0 || data.gid() == data.uid();
+    data.mode() & 0o002 != 0 || (data.mode() & 0o020 != 0 && !private_group)
+}
+
+/// Whether a path leads to a file that may be executed, as execvp(3) takes it.
+pub fn is_program(path: &Path) -> bool {
+    let data = path.metadata();
+    data.is_ok_and(|data| data.is_file() && data.mode() & 0o111 != 0)
+}
+
+/// Whether a path is v4run itself or another copy of it, or lies among its shims.
 pub(super) fn is_ours(real: &Path, directory: &Path) -> bool {
+    is_self(real)
+        || directory.join(MARKER).exists()
+        || sys::start::is_own_kind(real).unwrap_or_default()
+}
+
+/// Whether a path is the very file that is running.
+pub fn is_self(real: &Path) -> bool {
     let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
     let own = identity(Path::new("/proc/self/exe"));
-    (own.is_some() && own == identity(real)) || directory.join(MARKER).exists()
+    own.is_some() && own == identity(real)
 }
 
 /// The path with the part that exists resolved.

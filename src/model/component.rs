@@ -51,6 +51,13 @@ pub struct InstalledPackage {
     pub details: BTreeMap<String, String>,
 }
 
+/// A name as it was written, and where that is another one, as an ecosystem that takes several
+/// spellings for one name writes it.
+pub fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let normal = super::python::normalize_name(name).filter(|normal| normal != name);
+    std::iter::once(name.to_owned()).chain(normal)
+}
+
 /// Names that the CycloneDX property taxonomy has for the packages of an ecosystem.
 ///
 /// <https://github.com/CycloneDX/cyclonedx-property-taxonomy>.

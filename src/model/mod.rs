@@ -21,7 +21,7 @@ pub mod xml;
 
 pub use assurance::{Exception, Fact, KnownRepository, Outcome, Probed, Voucher};
 pub use code::{Code, Severity};
-pub use component::{InstalledPackage, Script, Taxonomy};
+pub use component::{InstalledPackage, Script, Taxonomy, spellings};
 pub use control::{ControlId, Status};
 pub use digest::{Algorithm, Digest, DigestError, Integrity};
 pub use event::{AnchorClass, Decision, Event, Examined, Released, Source, TlsPeer, Tool};

@@ -39,6 +39,9 @@ pub struct Profile {
     /// Subcommands.
     #[serde(rename = "command")]
     pub commands: Vec<Command>,
+    /// Refused subcommands that a shim may hand on.
+    #[serde(rename = "pass")]
+    pub passes: Vec<Pass>,
     /// Settings: options, variables, configuration keys.
     #[serde(rename = "setting")]
     pub settings: Vec<Setting>,
@@ -183,6 +186,25 @@ pub struct Command {
     pub why: String,
 }
 
+/// Refused subcommands that a shim may hand to the bare manager: they install nothing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pass {
+    /// Full names.
+    pub names: Vec<String>,
+    /// If not empty, the only first arguments with which it holds.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// Whether it holds only without arguments.
+    #[serde(default)]
+    pub bare: bool,
+    /// Options with which it does not hold.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Why.
+    pub why: String,
+}
+
 /// What happens to a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -276,6 +298,17 @@ impl Profile {
         self.commands
             .iter()
             .find(|rule| rule.names.iter().any(|known| known == name))
+    }
+
+    /// The reason why a shim may hand on a subcommand with these words after it, if it may.
+    pub fn pass(&self, name: &str, words: &[String]) -> Option<&Pass> {
+        let mut rules = self.passes.iter();
+        rules.find(|rule| {
+            let worded = |first: &String| rule.words.contains(first);
+            rule.names.iter().any(|known| known == name)
+                && (!rule.bare || words.is_empty())
+                && (rule.words.is_empty() || words.first().is_some_and(worded))
+        })
     }
 
     /// Leading bytes of artifacts.

@@ -13,15 +13,17 @@ pub mod kernel;
 mod manager;
 mod policy;
 mod raw;
+mod schema;
 mod signing;
 
 pub use approval::Approval;
 pub use assurance::{AgeExemption, CLIENT, StatedFact};
 pub use manager::{
-    Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, PathAccess, PathEntry,
-    Profile, Programs, Setting, Writes,
+    Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, Pass, PathAccess,
+    PathEntry, Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
+pub use schema::schema;
 pub use signing::{SigningError, SigningPolicy};
 
 use crate::model::Code;

@@ -34,7 +34,7 @@ const PROJECT_FILE: &str = "v4run.toml";
 const LIMIT: u64 = 1 << 20;
 
 /// What is found in artifacts and may be refused for it.
-const REFUSABLE: [Code; 1] = [Code::StartupCode];
+pub(super) const REFUSABLE: [Code; 1] = [Code::StartupCode];
 
 /// Who states a policy, and so what it may say.
 #[derive(Clone, Copy, PartialEq, Eq)]

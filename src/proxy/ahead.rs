@@ -1,11 +1,13 @@
 //! Fetching ahead: what the anchors promise is fetched before the manager asks for it.
 //!
 //! A manager that asks for one package after the other waits for each index document, each artifact
-//! and its verification. With the manager's first question for an index this begins to fetch, in the
-//! order of the plan, the documents of the names that are still to come, and of each the one file
-//! that the plan's digests allow, or of several the one that suits the platform best. What was fetched waits here until it is asked for, and only then
-//! becomes an answer, with every check that it would have had: nothing here promises, releases or
-//! reports. What fails here is dropped in silence and fails again, aloud, when it is asked for.
+//! and its verification. This fetches, in the order of the plan, the documents of the names that are
+//! still to come, and of each the one file that the plan's digests allow, or of several the one that
+//! suits the platform best. It begins while the manager starts, with what is not installed yet; the
+//! rest, which the manager may well leave alone, with its first question for an index. What was
+//! fetched waits here until it is asked for, and only then becomes an answer, with every check that it
+//! would have had: nothing here promises, releases or reports. What fails here is dropped in silence
+//! and fails again, aloud, when it is asked for.
 //!
 //! Where more than one repository could have a name nothing is guessed. A wrong guess at a file costs
 //! its fetch and nothing else.
@@ -14,7 +16,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use globset::{Glob, GlobMatcher};
-use http::HeaderMap;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -24,14 +27,16 @@ use super::limits;
 use super::lock;
 use super::pipeline::Pipeline;
 use super::upstream::{self, Fetched};
-use crate::model::Expected;
+use crate::model::{Expected, Layout};
 use crate::store::Content;
 use crate::verify::Digests;
 
 /// What was fetched and not asked for yet.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    names: Mutex<VecDeque<String>>,
+    /// What is not installed yet where the run installs.
+    missing: Mutex<VecDeque<String>>,
+    rest: Mutex<VecDeque<String>>,
     asked: Mutex<HashSet<String>>,
     fitting: Vec<GlobMatcher>,
     pages: Slots<Page>,
@@ -40,14 +45,21 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// For what a plan expects, in its order, on a platform that files of these names fit.
-    pub(super) fn new(expected: &[Expected], fitting: &[String]) -> Self {
+    /// For what a plan expects, in its order, and the place that it is for.
+    pub(super) fn new(expected: &[Expected], layout: &Layout) -> Self {
         let mut seen = HashSet::new();
-        let names = expected.iter().map(|one| one.name.clone());
+        let names = expected.iter().map(|one| &one.name);
+        let names = names.filter(|name| seen.insert(*name)).cloned();
+        let owners = layout.occupied.iter().map(|file| &file.owner);
+        let owners: HashSet<&String> = owners.collect();
+        let installs = !layout.places.is_empty();
+        let (missing, rest) = names.partition(|name| installs && !owners.contains(name));
         // A pattern that is none is a guess less.
-        let fitting = fitting.iter().filter_map(|text| Glob::new(text).ok());
+        let fitting = layout.fitting.iter();
+        let fitting = fitting.filter_map(|text| Glob::new(text).ok());
         Self {
-            names: Mutex::new(names.filter(|name| seen.insert(name.clone())).collect()),
+            missing: Mutex::new(missing),
+            rest: Mutex::new(rest),
             asked: Mutex::default(),
             fitting: fitting.map(|glob| glob.compile_matcher()).collect(),
             pages: Slots::default(),
@@ -56,11 +68,9 @@ impl Ahead {
         }
     }
 
-    /// Notes that the manager asks for a name itself. The first time, what is still to come is given.
-    fn ask(&self, name: &str) -> Option<VecDeque<String>> {
+    /// Notes that the manager asks for a name itself.
+    fn ask(&self, name: &str) {
         lock(&self.asked).insert(name.to_owned());
-        let names = std::mem::take(&mut *lock(&self.names));
-        Some(names).filter(|names| !names.is_empty())
     }
 
     fn is_asked(&self, name: &str) -> bool {
@@ -92,11 +102,27 @@ impl Ahead {
 }
 
 impl Pipeline {
+    /// The manager starts: what it is going to ask for is fetched ahead.
+    pub(super) fn begin_ahead(self: &Arc<Self>) {
+        let kinds = HeaderValue::from_static(self.protocol.index_kinds());
+        let asked = HeaderMap::from_iter([(ACCEPT, kinds)]);
+        self.fetch_ahead(
+            &self.ahead.missing,
+            &upstream::headers(self.protocol, &asked),
+        );
+    }
+
     /// The manager asks for the index of a name. The first time, what comes next is fetched ahead.
     pub(super) fn look_ahead(self: &Arc<Self>, name: &str, headers: &HeaderMap) {
-        let Some(names) = self.ahead.ask(name) else {
+        self.ahead.ask(name);
+        self.fetch_ahead(&self.ahead.rest, headers);
+    }
+
+    fn fetch_ahead(self: &Arc<Self>, names: &Mutex<VecDeque<String>>, headers: &HeaderMap) {
+        let names = std::mem::take(&mut *lock(names));
+        if names.is_empty() {
             return;
-        };
+        }
         let names = Arc::new(Mutex::new(names));
         for _ in 0..limits::AHEAD_TOGETHER {
             let (pipeline, headers) = (Arc::clone(self), headers.clone());

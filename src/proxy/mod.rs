@@ -170,10 +170,11 @@ async fn run(
     // Until the manager asks there is time to read the trust anchors and to connect. A run that
     // expects nothing may well ask for nothing, and then nobody is connected to.
     let warming = tokio::spawn({
-        let tunnels = Arc::clone(&tunnels);
+        let (tunnels, pipeline) = (Arc::clone(&tunnels), Arc::clone(&pipeline));
         async move {
             if warms {
                 tunnels.warm().await;
+                pipeline.begin_ahead();
             }
         }
     });
@@ -222,7 +223,7 @@ fn set_up(
     let vouching = vouching.map_err(ProxyError::Signing)?;
     let repositories = Repositories::new(network.repositories);
     let expectations = Expectations::new(protocol);
-    let ahead = Ahead::new(&network.expected, &network.layout.fitting);
+    let ahead = Ahead::new(&network.expected, &network.layout);
     expectations.add(network.expected, None);
     let connector = Connector::new(
         repositories.clone(),

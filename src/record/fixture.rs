@@ -12,7 +12,7 @@ use crate::model::{
     Algorithm, Anchor, AnchorClass, Assessment, ControlId, ControlVerdict, Decision, Digest, Event,
     Fact, InstalledPackage, Integrity, KnownRepository, Level, LevelStatus, LevelVerdict,
     Outcome as ProbeOutcome, Probed, Released, Script, Source, Status, Subject, TlsPeer, Tool,
-    Voucher,
+    Vouched, Voucher,
 };
 
 /// A digest of one repeated byte.
@@ -32,6 +32,24 @@ pub(crate) fn released(name: &str, version: &str, byte: u8) -> Released {
         sha512: Some(digest(Algorithm::Sha512, byte)),
         anchor: Anchor::Lockfile,
         source: Source::Network,
+    }
+}
+
+/// An artifact of which nothing is known beside its digest.
+pub(crate) fn vouched(released: &Released) -> Vouched {
+    Vouched {
+        repository: released.repository.clone(),
+        name: released.name.clone(),
+        version: released.version.clone(),
+        sha256: released.sha256.clone(),
+        checks: Vec::new(),
+        built: None,
+        grade: None,
+        published: None,
+        claimed: None,
+        seen_before: false,
+        recalled: None,
+        unasked: None,
     }
 }
 

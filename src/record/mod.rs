@@ -16,11 +16,13 @@ use crate::model::{Code, Finding};
 
 mod attest;
 mod bounds;
+mod compare;
 mod cross;
 mod cyclonedx;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gate;
+pub mod history;
 mod human;
 mod index;
 mod journal;
@@ -35,6 +37,7 @@ mod tree;
 mod verify;
 
 pub use attest::key::{KeyError, PublicKey, SigningKey};
+pub use compare::{Difference, compare};
 pub use human::human;
 pub use index::{Connection, Index, Input, Judged, Origin, Suppressed};
 pub use journal::Journal;
@@ -116,9 +119,9 @@ impl RecordError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Occupied(_) => Some("name a new or empty directory with `--record DIR`"),
-            Self::Io { .. } => {
-                Some("name a writable directory on a disk with free space with `--record DIR`")
-            }
+            Self::Io { .. } => Some(
+                "name a writable directory on a disk with free space with `--record DIR` or V4RUN_RECORD",
+            ),
             Self::Newer { .. } => Some("read it with that version"),
             Self::Json(_)
             | Self::TooLarge { .. }

@@ -18,6 +18,7 @@ use libc::{EACCES, ENOSYS, EOPNOTSUPP, EPERM};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use crate::manager;
 use crate::sys::attempt;
 use crate::sys::attempt::Door;
 
@@ -36,9 +37,16 @@ pub fn terminals() -> PathBuf {
     name.canonicalize().unwrap_or_else(|_| name.to_owned())
 }
 
-/// Makes what the canaries find inside.
+/// Makes what the canaries find inside. Where there is no shell, v4run itself is the written program:
+/// also there it may not be started, and a canary that is replaced by it has written no result.
 pub fn prepare(inside: &Path) -> io::Result<()> {
-    std::fs::copy("/bin/sh", inside.join(PAYLOAD)).map(drop)
+    let payload = inside.join(PAYLOAD);
+    match std::fs::copy("/bin/sh", &payload) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::copy("/proc/self/exe", payload).map(drop)
+        }
+        copied => copied.map(drop),
+    }
 }
 
 /// The surroundings of an attempt.
@@ -222,7 +230,7 @@ pub const ALL: &[Canary] = &[
         |_| TcpListener::bind("127.0.0.1:0").map(drop),
     ),
     canary("ring", ENOSYS, "operations pass by the filter", |_| {
-        attempt::ring()
+        attempt::ring(4)
     }),
     canary("trace", EPERM, "another process is taken over", |scene| {
         attempt::trace(scene.bystander)
@@ -452,8 +460,7 @@ fn exec_directory(scene: &Scene) -> io::Result<()> {
 fn exec_loader(scene: &Scene) -> io::Result<()> {
     let payload = c_path(&payload(scene))?;
     let script = script(scene, "exec-loader")?;
-    let loader = interpreter().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
-    let loader = c_path(&loader)?;
+    let loader = c_path(&interpreter(scene)?)?;
     Err(attempt::execute(
         &loader,
         &[&loader, &payload, c"-c", &script],
@@ -463,10 +470,10 @@ fn exec_loader(scene: &Scene) -> io::Result<()> {
 fn exec_preload(scene: &Scene) -> io::Result<()> {
     let payload = c_path(&payload(scene))?;
     let script = script(scene, "exec-preload")?;
-    let missing = || io::Error::from_raw_os_error(libc::ENOENT);
-    let loader = c_path(&interpreter().ok_or_else(missing)?)?;
+    let loader = c_path(&interpreter(scene)?)?;
     let library = scene.inside.join("library");
-    std::fs::copy(mapped("libgcc_s").ok_or_else(missing)?, &library)?;
+    let any = mapped("libgcc_s").unwrap_or_else(|| self::payload(scene));
+    std::fs::copy(any, &library)?;
     let library = c_path(&library)?;
     Err(attempt::execute(
         &loader,
@@ -474,9 +481,14 @@ fn exec_preload(scene: &Scene) -> io::Result<()> {
     ))
 }
 
-/// The program interpreter of this process.
-fn interpreter() -> Option<PathBuf> {
-    mapped("ld-")
+/// A program interpreter: that of this process, and where v4run is a static program that of the
+/// payload. Where both are static nothing interprets programs, and the payload stands for it.
+fn interpreter(scene: &Scene) -> io::Result<PathBuf> {
+    let payload = payload(scene);
+    match mapped("ld-") {
+        Some(loader) => Ok(loader),
+        None => Ok(manager::interpreter(&payload)?.unwrap_or(payload)),
+    }
 }
 
 /// The file of this process's memory whose name begins so.

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -75,12 +74,7 @@ impl Proxy {
 
     fn spawn(store: &Path, environment: &Environment) -> io::Result<(Self, OwnedFd)> {
         let (control, theirs) = UnixStream::pair()?;
-        let (connections, their_connections) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (connections, their_connections) = fd::pair()?;
         let kept = [OwnedFd::from(theirs), their_connections];
         for descriptor in &kept {
             fd::set_inheritable(descriptor.as_fd(), true)?;

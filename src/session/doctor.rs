@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::waitpid;
 use serde::Serialize;
 
@@ -23,6 +22,7 @@ use crate::model::{Access, Event, FileGuard, Finding, Launch, PathRule};
 use crate::sandbox;
 use crate::sandbox::canary;
 use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
+use crate::sys::fd;
 use crate::sys::memory::Reader;
 use crate::sys::probe;
 
@@ -105,13 +105,7 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     launcher.plan(&launch)?;
     let (_report, listener) = launcher.confined()?;
     let listener_of_gate = TcpListener::bind("127.0.0.1:0").map_err(io("loopback listener"))?;
-    let (near, _far) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(|e| internal("socket pair", e))?;
+    let (near, _far) = fd::pair().map_err(|e| internal("socket pair", e))?;
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&events);
     let supervisor = Supervisor::new(

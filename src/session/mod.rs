@@ -23,10 +23,12 @@ use crate::record::{Index, Outcome, Recorded, Recorder};
 mod arguments;
 mod assurance;
 pub mod children;
+mod ci;
 mod confined;
 pub mod doctor;
 pub mod effective;
 mod identity;
+pub mod init;
 mod keep;
 mod keys;
 mod look;
@@ -36,9 +38,13 @@ pub mod probe;
 mod query;
 mod runtime;
 mod seeds;
+pub mod shims;
 mod signals;
 mod signing;
 
+pub use places::records;
+
+use ci::Stage;
 use identity::Needs;
 use look::{Feed, Look};
 use places::{Environment, RunDirs};
@@ -99,9 +105,25 @@ pub fn run(options: Options) -> u8 {
         directory,
         signing,
     };
-    match run.finish() {
+    let stage = Stage::open(&run.options, &run.environment);
+    match run.finish(&stage) {
         Ok(status) => status,
-        Err(finding) => fail(&finding),
+        Err(finding) => {
+            stage.annotate(&finding);
+            fail(&finding)
+        }
+    }
+}
+
+/// The first event of a record; `user` says as whom the manager runs.
+fn run_started(options: &Options, directory: &Path, user: String) -> Event {
+    Event::RunStarted {
+        v4run: env!("CARGO_PKG_VERSION").to_owned(),
+        manager: options.manager.name().to_owned(),
+        arguments: arguments::shown(&options.arguments),
+        directory: directory.display().to_string(),
+        uid: nix::unistd::getuid().as_raw(),
+        user,
     }
 }
 
@@ -156,7 +178,7 @@ struct Ended {
 }
 
 impl Run {
-    fn finish(self) -> Result<u8, Finding> {
+    fn finish(self, stage: &Stage) -> Result<u8, Finding> {
         signals::block()?;
         let user = identity::settle(&self.directory, &self.needs())?;
         let place = match &self.options.record {
@@ -165,19 +187,12 @@ impl Run {
         };
         let feed = Feed::default();
         let recorder = Recorder::start(&place, live(feed.clone())).map_err(|e| e.finding())?;
-        recorder.send(Event::RunStarted {
-            v4run: env!("CARGO_PKG_VERSION").to_owned(),
-            manager: self.options.manager.name().to_owned(),
-            arguments: arguments::shown(&self.options.arguments),
-            directory: self.directory.display().to_string(),
-            uid: nix::unistd::getuid().as_raw(),
-            user,
-        });
+        recorder.send(run_started(&self.options, &self.directory, user));
         let mut ended = Ended::default();
         if let Err(finding) = self.confined_part(&recorder, &place, feed, &mut ended) {
             recorder.send(Event::Found(finding));
         }
-        self.seal(recorder, ended)
+        self.seal(recorder, ended, stage)
     }
 
     /// What the project's owner would have to reach, if root is to become that user.
@@ -382,7 +397,7 @@ impl Run {
         Policy::load(explicit, &project, Path::new(SYSTEM_POLICY))
     }
 
-    fn seal(self, recorder: Recorder, mut ended: Ended) -> Result<u8, Finding> {
+    fn seal(self, recorder: Recorder, mut ended: Ended, stage: &Stage) -> Result<u8, Finding> {
         let mut recorded = recorder.finish().map_err(|e| e.finding())?;
         if let Some(prepared) = ended.prepared.as_ref().filter(|_| ended.started) {
             match keep::compare(self.options.manager, prepared, recorded.events()) {
@@ -456,8 +471,10 @@ impl Run {
             before_start: !ended.started,
             assessment,
         };
+        let annotations = stage.annotations(recorded.events());
         let recorded = recorded.signed_with(self.signing.key);
         let sealed = recorded.seal(&outcome).map_err(|e| e.finding())?;
+        stage.end(&annotations);
         for line in record::human(&sealed.summary, &sealed.directory) {
             say(&line);
         }

@@ -56,20 +56,38 @@ fn xdg(environment: &Environment, name: &str, below_home: &str) -> Option<PathBu
 
 /// Where this run's record goes by default.
 pub(super) fn record(environment: &Environment, run: &str) -> Result<PathBuf, Finding> {
+    Ok(folder_of_records(environment)?.join(named(run)))
+}
+
+/// Where all records go by default.
+pub(super) fn folder_of_records(environment: &Environment) -> Result<PathBuf, Finding> {
     let base = xdg(environment, "XDG_STATE_HOME", ".local/state").ok_or_else(|| {
         Finding::new(
             Code::RecordFailed,
             "HOME",
             "no place for the record: HOME is not set",
         )
-        .with_hint("name one with --record DIR or XDG_STATE_HOME")
+        .with_hint("name one with --record DIR, V4RUN_RECORD or XDG_STATE_HOME")
     })?;
+    Ok(base.join(RECORDS))
+}
+
+/// Name of the folder of all records, in the place for state.
+const RECORDS: &str = "records";
+
+/// The same for this process, if it is known.
+pub fn records() -> Option<PathBuf> {
+    folder_of_records(&std::env::vars_os().collect()).ok()
+}
+
+/// The name of a run's record in a folder of records.
+pub(super) fn named(run: &str) -> String {
     // Names sort by time; colons are no good in file names.
     let now = humantime::format_rfc3339_seconds(SystemTime::now())
         .to_string()
         .replace(':', "");
     let short: String = run.chars().take(8).collect();
-    Ok(base.join("records").join(format!("{now}-{short}")))
+    format!("{now}-{short}")
 }
 
 /// Where probes of repositories are kept, if there is a place for state at all.

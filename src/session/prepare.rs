@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Name of the project's policy file.
-const POLICY: &str = "v4run.toml";
+pub(super) const POLICY: &str = "v4run.toml";
 
 /// The nearest directory with a policy, from `start` up to the repository's root. Directories that
 /// others may write end the search: whoever can put a file there is not the project.

@@ -251,13 +251,7 @@ mod tests {
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (session, proxy) = nix::sys::socket::socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (session, proxy) = fd::pair().unwrap();
         let gate = Gate::new(listener, session).unwrap();
         let mut stranger = TcpStream::connect(address).unwrap();
         for six in [false, true] {

@@ -3,7 +3,7 @@
 //! Names are a hint and bytes decide, at the begin or, for what is read from its end, in the tail.
 //! Places, names and bytes are data of the run; nothing is verified here.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::Supervisor;
 use crate::model::Magic;
 
 impl Supervisor {
-    pub(super) fn is_artifact(&self, path: &Path, file: &File) -> bool {
+    pub(super) fn is_artifact(&self, path: &Path, file: &File, metadata: &Metadata) -> bool {
         if self.recall.as_ref().is_some_and(|kept| kept.covers(path)) {
             return true;
         }
@@ -28,7 +28,7 @@ impl Supervisor {
         };
         let head = head.get(..length).unwrap_or_default();
         let marks = |magic: &Magic| match magic.tail {
-            true => is_in_tail(magic, file),
+            true => is_in_tail(magic, file, metadata.len()),
             false => is_at_head(magic, head),
         };
         self.files.artifact_magic.iter().any(marks)
@@ -48,10 +48,7 @@ fn is_at_head(magic: &Magic, head: &[u8]) -> bool {
         .is_some_and(|head| head.starts_with(&magic.bytes))
 }
 
-fn is_in_tail(magic: &Magic, file: &File) -> bool {
-    let Ok(size) = file.metadata().map(|metadata| metadata.len()) else {
-        return false;
-    };
+fn is_in_tail(magic: &Magic, file: &File, size: u64) -> bool {
     let Ok(length) = usize::try_from(magic.offset.min(size)) else {
         return false;
     };
@@ -99,10 +96,11 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"junk, then PK\x05\x06 and a comment")
             .unwrap();
+        let size = file.metadata().unwrap().len();
         let end = b"PK\x05\x06";
-        assert!(is_in_tail(&magic(1000, end, true), &file));
-        assert!(is_in_tail(&magic(18, end, true), &file));
-        assert!(!is_in_tail(&magic(10, end, true), &file));
+        assert!(is_in_tail(&magic(1000, end, true), &file, size));
+        assert!(is_in_tail(&magic(18, end, true), &file, size));
+        assert!(!is_in_tail(&magic(10, end, true), &file, size));
         assert!(is_at_head(&magic(1, b"unk", false), b"junk"));
         assert!(!is_at_head(&magic(2, b"unk", false), b"junk"));
         assert!(!is_at_head(&magic(9, b"unk", false), b"junk"));

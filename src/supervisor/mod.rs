@@ -413,6 +413,7 @@ fn describe(name: &str, arguments: &[u64; 6]) -> String {
         "setsockopt" => format!("setsockopt(_, {}, {})", low(second), low(third)),
         "prctl" | "personality" => format!("{name}({:#x})", low(first)),
         "clone" => format!("clone({:#x})", low(first)),
+        "io_uring_setup" => format!("{name}({})", low(first)),
         _ => name.to_owned(),
     }
 }

@@ -288,7 +288,7 @@ impl Supervisor {
         if let Some(content) = self.views.of(path, metadata) {
             return self.inject_bytes(notification, content, flags);
         }
-        if !self.is_artifact(path, &file) {
+        if !self.is_artifact(path, &file, metadata) {
             // The file that was looked at, whatever its name leads to by now.
             return self.inject(notification, &file.into(), flags);
         }

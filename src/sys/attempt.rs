@@ -111,11 +111,11 @@ pub fn map_code(file: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// `io_uring_setup`.
-pub fn ring() -> io::Result<()> {
+/// `io_uring_setup` of a ring with so many entries.
+pub fn ring(entries: u32) -> io::Result<()> {
     let mut parameters = [0_u8; 120];
     // SAFETY: `struct io_uring_params` has 120 bytes, which the array has.
-    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4_u32, parameters.as_mut_ptr()) };
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, parameters.as_mut_ptr()) };
     owned(ring).map(drop)
 }
 

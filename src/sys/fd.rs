@@ -9,7 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::cmsg_space;
 use nix::fcntl::{FcntlArg, FdFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
 
 /// Takes ownership of a descriptor that the parent process left open for this one.
 ///
@@ -37,6 +40,13 @@ pub fn set_inheritable(fd: BorrowedFd<'_>, inheritable: bool) -> io::Result<()> 
     };
     fcntl(fd, FcntlArg::F_SETFD(flags))?;
     Ok(())
+}
+
+/// Two connected sockets for descriptors: a message is received whole, and the end is seen.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let kind = SockType::SeqPacket;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(AddressFamily::Unix, kind, None, flags)?)
 }
 
 /// Sends one descriptor with a one-byte message.
@@ -108,19 +118,11 @@ mod tests {
     use std::io::Read as _;
     use std::io::{Seek as _, Write as _};
 
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-
     use super::*;
 
     #[test]
     fn descriptors_cross_a_socket_and_the_end_is_seen() {
-        let (near, far) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (near, far) = pair().unwrap();
         let mut memory = memory().unwrap();
         memory.write_all(b"content").unwrap();
         send(near.as_fd(), memory.as_fd()).unwrap();

@@ -17,3 +17,4 @@ pub mod memory;
 pub mod notify;
 pub mod probe;
 pub mod process;
+pub mod start;

@@ -20,6 +20,9 @@ const RUNNERS: &[&str] = &[
     "exec", "antrun", "surefire", "failsafe", "invoker", "jetty", "groovy",
 ];
 
+/// Why phases that test end a run.
+const TESTS: &str = "runs the project's tests: code of the project and of all that it depends on";
+
 /// Artifacts of the plugins that are known to work on what classes declare: they compile, copy and
 /// pack files of the project itself.
 pub(super) const WORKERS: &[&str] = &[
@@ -154,15 +157,27 @@ pub(super) fn by_design(artifact: &str, known: &[&str]) -> Option<&'static str> 
     if known.contains(&artifact) {
         return None;
     }
+    let prefix = prefix(artifact)?;
+    let packer = || {
+        PACKERS.contains(&prefix).then_some(
+            "what it makes is made of whole jars, and jars are handed out without their code",
+        )
+    };
+    runner(prefix).or_else(packer)
+}
+
+/// Why plugins of that prefix run code by design.
+fn runner(prefix: &str) -> Option<&'static str> {
+    RUNNERS
+        .contains(&prefix)
+        .then_some("its purpose is to run programs or code of the project")
+}
+
+/// The word by which a command line names the plugins of that artifact.
+fn prefix(artifact: &str) -> Option<&str> {
     let own = artifact.strip_prefix("maven-");
     let own = own.and_then(|rest| rest.strip_suffix("-plugin"));
-    let prefix = own.or_else(|| artifact.strip_suffix("-maven-plugin"))?;
-    if RUNNERS.contains(&prefix) {
-        return Some("its purpose is to run programs or code of the project");
-    }
-    PACKERS.contains(&prefix).then_some(
-        "what it makes is made of whole jars, and jars are handed out without their code",
-    )
+    own.or_else(|| artifact.strip_suffix("-maven-plugin"))
 }
 
 /// The plugins that a goal may be of, with the group where it names one; none for a phase.
@@ -266,14 +281,11 @@ fn one(
         return Ok(Kind::Build);
     }
     if TESTED.contains(&text) {
-        let skips = ["skipTests", "maven.test.skip"];
-        let skips = skips.iter().filter_map(|name| properties.get(*name));
-        if skips.into_iter().any(|value| value == "true") {
+        if skips_tests(properties) {
             return Ok(Kind::Build);
         }
-        let message = "runs the project's tests: code of the project and of all that it depends on";
         let hint = "build with `-DskipTests`, and run the tests without v4run";
-        return Err(Finding::new(Code::CommandRunsCode, text, message).with_hint(hint));
+        return Err(Finding::new(Code::CommandRunsCode, text, TESTS).with_hint(hint));
     }
     if OUTWARD.contains(&text) {
         return refuse(
@@ -285,6 +297,33 @@ fn one(
         Code::CommandUnknown,
         "is not a goal that v4run knows to be free of component code",
     )
+}
+
+/// Why goals run code by design, if they do and if each of them is of a known kind. Those that v4run
+/// builds itself, and any goal that may fetch, are none.
+pub(super) fn runs_code(
+    goals: &[Word],
+    properties: &BTreeMap<String, String>,
+) -> Option<&'static str> {
+    let mut why = None;
+    for goal in goals {
+        let text = goal.text.as_str();
+        let mut named = plugins(text).into_iter();
+        if let Some(runs) = named.find_map(|(_, name)| runner(prefix(&name)?)) {
+            why = Some(runs);
+        } else if OUTWARD.contains(&text) || (TESTED.contains(&text) && !skips_tests(properties)) {
+            why = Some(TESTS);
+        } else if !BUILD.contains(&text) && !TESTED.contains(&text) {
+            return None;
+        }
+    }
+    why
+}
+
+fn skips_tests(properties: &BTreeMap<String, String>) -> bool {
+    let skips = ["skipTests", "maven.test.skip"];
+    let mut skips = skips.iter().filter_map(|name| properties.get(*name));
+    skips.any(|value| value == "true")
 }
 
 /// What a goal needs of jars that it only moves about.

@@ -7,13 +7,13 @@
 //! (`code`). Nothing here starts a program. Written for Maven 3; measured with 3.8.7.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
 use super::{
-    Call, HandOut, Installed, KeptFile, Manager, Opened, Prepared, Reach, Refusal, Request,
-    Snapshot,
+    Call, HandOut, Installed, KeptFile, Manager, Opened, Passing, Prepared, Reach, Refusal,
+    Request, Snapshot,
 };
 use crate::model::{Code, Event, Finding, InstalledPackage};
 
@@ -35,6 +35,7 @@ mod listener;
 mod lock;
 mod options;
 mod packed;
+mod pass;
 mod places;
 mod pom;
 mod prepare;
@@ -60,6 +61,18 @@ pub struct Mvn;
 impl Manager for Mvn {
     fn name(&self) -> &'static str {
         "mvn"
+    }
+
+    fn shims(&self) -> &'static [&'static str] {
+        &["mvn"]
+    }
+
+    fn manifests(&self) -> &'static [&'static str] {
+        &["pom.xml"]
+    }
+
+    fn passes(&self, words: &[OsString]) -> Option<Passing> {
+        pass::judge(words)
     }
 
     fn answers_to(&self, word: &OsStr) -> bool {

@@ -11,11 +11,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::view::{self, Form, ViewError};
-use super::whole::{Original, replace, stood_for};
+use super::whole::{Original, put_like, replace, stood_for};
 use crate::model::{Code, Digest, Event, Finding};
 use crate::verify::hash;
 
@@ -103,12 +103,7 @@ fn pack(file: &Path, views: &Views) -> io::Result<Option<Digest>> {
     let Some(packed) = packed else {
         return Ok(None);
     };
-    let before = fs::symlink_metadata(file)?;
-    let mut copy = tempfile::NamedTempFile::new_in(file.parent().unwrap_or(Path::new("/")))?;
-    copy.write_all(&packed)?;
-    copy.as_file().set_permissions(before.permissions())?;
-    copy.as_file().set_modified(before.modified()?)?;
-    copy.persist(file).map_err(|error| error.error)?;
+    put_like(file, &packed)?;
     Ok(Some(hash::sha256(&packed)))
 }
 

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{view, whole};
@@ -86,7 +86,7 @@ fn one(jar: &Unpacked<'_>) -> Vec<Event> {
             for file in jar.files.get(&number).into_iter().flatten() {
                 let content = content.as_ref().map_err(|error| error.to_string());
                 let put = content.and_then(|content| {
-                    replace(file, content).map_err(|error| error.to_string())?;
+                    whole::put_like(file, content).map_err(|error| error.to_string())?;
                     Ok(hash::sha256(content))
                 });
                 done = done.saturating_add(1);
@@ -124,18 +124,6 @@ fn verified(jar: &Unpacked<'_>) -> io::Result<File> {
         true => Ok(held),
         false => Err(io::Error::other("the jar is not what was verified")),
     }
-}
-
-/// Puts a content in the place of a file, with the file's own rights and time.
-fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    let before = fs::symlink_metadata(file)?;
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    let mut copy = tempfile::NamedTempFile::new_in(directory)?;
-    copy.write_all(content)?;
-    copy.as_file().set_permissions(before.permissions())?;
-    copy.as_file().set_modified(before.modified()?)?;
-    copy.persist(file).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{packed, unpacked};
@@ -133,14 +133,30 @@ fn below(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) {
 
 /// Copies what was verified, and nothing else, to the place of the stand-in.
 pub(super) fn replace(file: &Path, original: &Original) -> io::Result<()> {
+    put(file, |copy| {
+        io::copy(&mut File::open(&original.path)?, copy)?;
+        match hash::sha256_of(copy)? == original.sha256 {
+            true => copy.set_permissions(fs::metadata(file)?.permissions()),
+            false => Err(io::Error::other("it is not what was verified")),
+        }
+    })
+}
+
+/// Puts a content in the place of a file, with the file's own rights and time.
+pub(super) fn put_like(file: &Path, content: &[u8]) -> io::Result<()> {
+    put(file, |copy| {
+        copy.write_all(content)?;
+        let before = fs::symlink_metadata(file)?;
+        copy.set_permissions(before.permissions())?;
+        copy.set_modified(before.modified()?)
+    })
+}
+
+/// Writes beside a file and renames to its place.
+fn put(file: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     let mut copy = tempfile::NamedTempFile::new_in(directory)?;
-    io::copy(&mut File::open(&original.path)?, copy.as_file_mut())?;
-    if hash::sha256_of(copy.as_file())? != original.sha256 {
-        return Err(io::Error::other("it is not what was verified"));
-    }
-    copy.as_file()
-        .set_permissions(fs::metadata(file)?.permissions())?;
+    write(copy.as_file_mut())?;
     copy.persist(file).map_err(|error| error.error)?;
     Ok(())
 }

@@ -6,6 +6,8 @@
 //! but they are no boundary: exec, network and digests are enforced by other layers.
 //! Measured against npm 11.19; behaviour that matters is noted where it is relied upon.
 
+use std::ffi::OsString;
+
 mod args;
 mod check;
 mod config;
@@ -17,6 +19,7 @@ mod lockfile;
 mod manifest;
 mod network;
 mod npmrc;
+mod pass;
 mod plan;
 mod prepare;
 mod project;
@@ -26,7 +29,9 @@ mod subcommand;
 mod tree;
 mod version;
 
-use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+use super::{
+    Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Runner, Snapshot,
+};
 
 /// npm.
 #[derive(Debug)]
@@ -38,6 +43,26 @@ const PROFILE: &str = include_str!("../../../profiles/npm.toml");
 impl Manager for Npm {
     fn name(&self) -> &'static str {
         "npm"
+    }
+
+    fn shims(&self) -> &'static [&'static str] {
+        &["npm"]
+    }
+
+    fn runners(&self) -> &'static [Runner] {
+        &[("npx", &["exec"])]
+    }
+
+    fn unseen(&self) -> &'static [&'static str] {
+        &["what follows the variable npm_execpath in place of PATH"]
+    }
+
+    fn manifests(&self) -> &'static [&'static str] {
+        &["package.json"]
+    }
+
+    fn passes(&self, words: &[OsString]) -> Option<Passing> {
+        pass::judge(words)
     }
 
     fn profile(&self) -> &'static str {

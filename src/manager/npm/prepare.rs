@@ -112,7 +112,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
 }
 
 /// Arguments as npm will see them.
-fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {
+pub(super) fn texts(arguments: &[OsString]) -> Result<Vec<String>, Finding> {
     let text = |word: &OsString| {
         word.to_str().map(str::to_owned).ok_or_else(|| {
             let message = "is not UTF-8, and node cannot pass it on";

@@ -6,13 +6,13 @@
 //! runs except pip itself. Nothing here starts a program.
 //! Written for pip 22.2 and newer.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use super::python::{
     argv, asked, find, gather, groups, index, inspect, links, lock, netrc, network, options,
     project, scheme, settings, stated, target, trust,
 };
-use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+use super::{Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Snapshot};
 use crate::model::{Code, Event, Finding};
 
 mod check;
@@ -23,6 +23,7 @@ mod configuration;
 pub mod fuzz;
 mod ini;
 mod invocation;
+mod pass;
 mod prepare;
 mod subcommand;
 mod writes;
@@ -39,12 +40,35 @@ impl Manager for Pip {
         "pip"
     }
 
+    fn shims(&self) -> &'static [&'static str] {
+        &["pip", "pip3"]
+    }
+
+    fn unseen(&self) -> &'static [&'static str] {
+        &[
+            "pip as a module of an interpreter: `python -m pip`",
+            "pip of an environment that is activated after PATH was set",
+        ]
+    }
+
+    fn manifests(&self) -> &'static [&'static str] {
+        &["requirements.txt", "setup.py"]
+    }
+
+    fn passes(&self, words: &[OsString]) -> Option<Passing> {
+        pass::judge(words)
+    }
+
     fn answers_to(&self, word: &OsStr) -> bool {
         invocation::answers_to(word)
     }
 
     fn reach(&self, call: &Call<'_>) -> Reach {
         prepare::reach(call)
+    }
+
+    fn programs(&self) -> &'static [&'static str] {
+        &["pip", "pip3"]
     }
 
     fn profile(&self) -> &'static str {

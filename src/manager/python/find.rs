@@ -20,7 +20,7 @@ use crate::model::{Code, Finding};
 const HEAD: u64 = 4096;
 
 /// Signs of a project's root directory.
-const ROOTS: &[&str] = &[".git", ".hg", ".svn"];
+pub(in crate::manager) const ROOTS: &[&str] = &[".git", ".hg", ".svn"];
 
 /// Where version managers keep installations, below the directory of their shims.
 const FOLDERS: &[&str] = &["versions", "installs/python"];

@@ -7,14 +7,14 @@ use super::lock::{self, pylock};
 use super::netrc;
 
 /// A lock of each kind, and the promises that come of it.
-pub(in crate::manager) fn locks(bytes: &[u8]) {
+pub fn locks(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     lock::every(&text);
     let _ = pylock::requirements(&text);
 }
 
 /// A requirements file.
-pub(in crate::manager) fn requirements(bytes: &[u8]) {
+pub fn requirements(bytes: &[u8]) {
     let value = |name: &str| (name == "HOME").then(|| "/h".to_owned());
     if let Ok(entries) = lines::read(bytes, value) {
         for entry in entries {
@@ -24,7 +24,7 @@ pub(in crate::manager) fn requirements(bytes: &[u8]) {
 }
 
 /// A file of logins.
-pub(in crate::manager) fn logins(bytes: &[u8]) {
+pub fn logins(bytes: &[u8]) {
     if let Some(logins) = netrc::parse(&String::from_utf8_lossy(bytes)) {
         let _ = netrc::find(&logins, "i.invalid");
     }

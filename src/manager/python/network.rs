@@ -10,7 +10,7 @@ use super::asked::Index;
 use super::distribution;
 use super::scheme::{Install, LANDMARKS};
 use super::target::Target;
-use crate::manager::Request;
+use crate::manager::{ALL, Request};
 use crate::model::python;
 use crate::model::{Code, Finding, Layout, Occupied, Pin, Repository};
 use crate::profile::{NamePin, Programs};
@@ -151,25 +151,20 @@ pub(in crate::manager) fn layout(
     let pip = places.chain(Some(target.pip.clone()));
     let pip: BTreeSet<String> = pip.filter_map(|path| relative(&path)).collect();
     let pip = pip.into_iter().map(|path| (path, "pip".to_owned()));
-    let (major, minor) = target.python_version;
-    let programs_of_pip = [
-        "pip".to_owned(),
-        "pip3".to_owned(),
-        format!("pip{major}.{minor}"),
-    ];
-    let programs_of_pip = programs_of_pip.map(|name| install.scripts.join(name));
-    let programs_of_pip = programs_of_pip.iter().filter_map(|path| relative(path));
-    let programs_of_pip = programs_of_pip.map(|path| (path, "pip".to_owned()));
-    let uv = ["uv", "uvx"].map(|name| install.scripts.join(name));
-    let uv = uv.iter().filter_map(|path| relative(path));
-    let uv = uv.map(|path| (path, "uv".to_owned()));
+    let managers = ALL.iter().flat_map(|manager| {
+        // Installers also make one with the interpreter's version at its end.
+        let names = manager.programs().iter();
+        let names = names.flat_map(|name| [(*name).to_owned(), format!("{name}{major}.{minor}")]);
+        names.map(|name| (install.scripts.join(name), manager.name()))
+    });
+    let managers = managers.filter_map(|(path, owner)| Some((relative(&path)?, owner.to_owned())));
     let other = second_names(install).into_iter();
     let other = other.map(|name| (name, String::new()));
     Layout {
         places: install.by_word(),
         occupied,
-        // Where the environment is active, its `pip` and its `uv` would be those of the next run.
-        reserved: pip.chain(programs_of_pip).chain(uv).chain(other).collect(),
+        // Where the environment is active, its managers would be those of the next run.
+        reserved: pip.chain(managers).chain(other).collect(),
         programs: programs.names.clone(),
         fitting: fitting(target),
         room: install.packages.first().and_then(|place| room(place)),
@@ -411,8 +406,11 @@ mod tests {
                 ("bin/pip".to_owned(), "pip".to_owned()),
                 ("bin/pip3".to_owned(), "pip".to_owned()),
                 ("bin/pip3.11".to_owned(), "pip".to_owned()),
+                ("bin/pip33.11".to_owned(), "pip".to_owned()),
                 ("bin/uv".to_owned(), "uv".to_owned()),
+                ("bin/uv3.11".to_owned(), "uv".to_owned()),
                 ("bin/uvx".to_owned(), "uv".to_owned()),
+                ("bin/uvx3.11".to_owned(), "uv".to_owned()),
                 (
                     "lib/python3.11/site-packages/pip".to_owned(),
                     "pip".to_owned()

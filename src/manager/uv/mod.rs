@@ -8,10 +8,12 @@
 //!
 //! <https://docs.astral.sh/uv/>.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::{Call, Installed, Manager, Prepared, Reach, Refusal, Request, Snapshot};
+use super::{
+    Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Runner, Snapshot,
+};
 use crate::manager::python::{inspect, lock};
 use crate::model::{Code, Event, Finding};
 
@@ -26,6 +28,7 @@ mod line;
 mod locked;
 mod lockfile;
 mod options;
+mod pass;
 mod prepare;
 mod query;
 mod wants;
@@ -42,12 +45,32 @@ impl Manager for Uv {
         "uv"
     }
 
+    fn shims(&self) -> &'static [&'static str] {
+        &["uv"]
+    }
+
+    fn runners(&self) -> &'static [Runner] {
+        &[("uvx", &["tool", "run"])]
+    }
+
+    fn manifests(&self) -> &'static [&'static str] {
+        &["pyproject.toml", "uv.lock"]
+    }
+
+    fn passes(&self, words: &[OsString]) -> Option<Passing> {
+        pass::judge(words)
+    }
+
     fn answers_to(&self, word: &OsStr) -> bool {
         Path::new(word).file_name() == Some(OsStr::new("uv"))
     }
 
     fn reach(&self, call: &Call<'_>) -> Reach {
         prepare::reach(call)
+    }
+
+    fn programs(&self) -> &'static [&'static str] {
+        &["uv", "uvx"]
     }
 
     fn profile(&self) -> &'static str {

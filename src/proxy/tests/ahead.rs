@@ -10,6 +10,7 @@ use crate::model::Code;
 use crate::model::Event;
 use crate::model::Expected;
 use crate::model::Integrity;
+use crate::model::Occupied;
 use crate::model::Source;
 
 const NAMES: [&str; 3] = ["left", "oak", "fern"];
@@ -89,6 +90,31 @@ async fn what_the_lockfile_names_is_fetched_once_and_released_when_asked_for() {
     let events = run.end();
     let looks = events.iter().filter(|e| matches!(e, Event::Examined(_)));
     assert_eq!(looks.count(), 3);
+}
+
+#[tokio::test]
+async fn what_is_not_installed_yet_is_fetched_before_the_first_question() {
+    let registry = registry(|_replies| {});
+    let run = planned(&registry, |plan| {
+        plan.expected = NAMES.map(|name| locked(name, &[&content(name)])).to_vec();
+        plan.layout.places = [("purelib".to_owned(), "lib".to_owned())].into();
+        plan.layout.occupied = vec![Occupied {
+            path: "lib/oak.py".to_owned(),
+            owner: "oak".to_owned(),
+            digest: None,
+        }];
+    });
+    for name in ["left", "fern"] {
+        wait(&registry, &place(name));
+    }
+    assert_eq!(registry.count("/simple/oak/"), 0, "it is there");
+    ask(&run, &registry, "/simple/left/").await;
+    wait(&registry, &place("oak"));
+    let got = ask(&run, &registry, &place("left")).await;
+    assert_eq!(got.body, content("left"));
+    assert_eq!(registry.count("/simple/left/"), 1);
+    assert_eq!(registry.count(&place("left")), 1);
+    run.end();
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use sha2::{Digest as _, Sha512};
 use tempfile::TempDir;
 use url::Url;
@@ -31,7 +30,7 @@ use crate::model::Repository;
 use crate::model::Secret;
 use crate::model::Signing;
 use crate::proxy::{ProxyError, Reading, serve};
-use crate::sys::fd::send;
+use crate::sys::fd::{pair, send};
 
 pub(super) const TOKEN: &str = "token-of-the-run";
 
@@ -126,13 +125,7 @@ impl Run {
 
     pub(super) fn start(network: &Network) -> Self {
         let (mut control, theirs) = UnixStream::pair().unwrap();
-        let (connections, their_connections) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (connections, their_connections) = pair().unwrap();
         let proxy = thread::spawn(move || {
             serve(theirs.into(), their_connections, Reading::start().unwrap())
         });
@@ -224,13 +217,7 @@ impl Run {
     /// What the proxy said instead of serving.
     pub(super) fn failure(network: &[u8]) -> ProxyError {
         let (mut control, theirs) = UnixStream::pair().unwrap();
-        let (_connections, their_connections) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (_connections, their_connections) = pair().unwrap();
         control.write_all(network).unwrap();
         control.shutdown(std::net::Shutdown::Write).unwrap();
         serve(theirs.into(), their_connections, Reading::start().unwrap()).unwrap_err()

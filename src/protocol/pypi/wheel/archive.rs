@@ -32,6 +32,8 @@ const FREE: u64 = 64 * 1024 * 1024;
 const DEPTH: usize = 64;
 /// Bytes of an entry's name, and of its extra fields.
 const NAME: usize = 4096;
+/// Characters of a name in a message.
+const TOLD: usize = 200;
 /// The end record without a comment.
 const END: u64 = 22;
 /// Bytes read at a time.
@@ -264,13 +266,21 @@ fn exact(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(), Whe
     rawzip::ReaderAt::read_exact_at(&Reader(content), buffer, offset).map_err(read_error)
 }
 
+/// A name as a message can hold it: one of an archive may have 64 KiB.
+fn told(name: &str) -> String {
+    match name.char_indices().nth(TOLD) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
 fn entry(record: &ZipFileHeaderRecord<'_>) -> Result<Entry, WheelError> {
     let path = record.file_path();
     let bytes: &[u8] = path.as_ref();
     let name = String::from_utf8(bytes.to_vec())
         .map_err(|_error| WheelError::Ambiguous("a name in it is not UTF-8"))?;
     let refuse = |reason| WheelError::Entry {
-        name: name.clone(),
+        name: told(&name),
         reason,
     };
     if let Some(reason) = wrong_path(&name) {
