@@ -10,19 +10,7 @@ scripts/setup.sh containers
 
 work=$PWD/target/containers
 root=$work/root
-mkdir -p "$work"
-if [ ! -e "$work/ready" ]; then
-  rm -rf "$root"
-  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | sed -n 's/ bookworm$//p' | head -1)
-  debootstrap --variant=minbase bookworm "$root" "$mirror"
-  mapfile -t packages < <(scripts/setup.sh --maven)
-  # Java's packages look into /proc when they are set up; a namespace of its own takes it away again.
-  unshare --mount --fork sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$root" \
-    env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${packages[@]}" ca-certificates nodejs npm python3 python3-pip python3-venv util-linux >"$work/apt.log"
-  chroot "$root" apt-get clean
-  touch "$work/ready"
-fi
+scripts/debian_root.sh "$work"
 
 # What runs inside lies where every user may read it.
 stage=$(mktemp -d "${TMPDIR:-/tmp}/v4run-containers.XXXXXX")
@@ -32,20 +20,31 @@ storage=(--root "$work/storage" --runroot "$stage/run")
 podman=(--root "$stage/podman" --runroot "$stage/podman-run" --runtime runc)
 finish() {
   buildah "${storage[@]}" rm --all >/dev/null 2>&1 || true
+  umount "$stage/merged" 2>/dev/null || true
   rm -rf "$stage"
 }
 trap finish EXIT
 chmod 755 "$stage"
-mkdir "$stage/suite"
+mkdir "$stage/suite" "$stage/upper" "$stage/work" "$stage/merged"
+# podman's own overlay (ROOT:O) gives / to the user of the container, who could then move /usr away: what
+# the system installed would rightly not be trusted. An image's / is root's, and so is this one's.
+mount -t overlay -o "lowerdir=$root,upperdir=$stage/upper,workdir=$stage/work" overlay "$stage/merged"
 # podman asks for more open files and processes than a caller without CAP_SYS_RESOURCE may give.
 printf '[containers]\ndefault_ulimits = []\n' >"$stage/containers.conf"
 export CONTAINERS_CONF=$stage/containers.conf
 scripts/stage.sh "$stage/suite"
 
+# A step without a network gets no names from its engine, and the minimal system has none.
+if [ ! -e "$root/etc/hosts" ]; then
+  printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
+  buildah "${storage[@]}" rmi --force localhost/v4run-suite >/dev/null 2>&1 || true
+fi
+
 tests=("$@")
+# An install with each manager, every attempt of the corpus in each manager's place, and what scripts try.
 [ "${#tests[@]}" -gt 0 ] || tests=(
-  canaries:: code:: exec:: files:: network:: process:: sentinel::
-  install_npm:: pip_install:: mvn_resolve::
+  canaries:: code::p exec::x files::f0 network::n01 network::n19 network::i0 process::
+  corpus::managers corpus::loads install_npm::ci_makes_the_tree pip_install::an_install_makes mvn_resolve::a_resolution
 )
 variables=(
   V4RUN_BIN=/suite/v4run V4RUN_HOSTILE=/suite/hostile
@@ -57,10 +56,11 @@ inside="mkdir -p /tmp/home && cd /tmp && exec /suite/it ${tests[*]}"
 failed=0 passed=0
 # try WORDS... -- COMMAND... : one way to run the tests; its figures are printed.
 try() {
-  local title=$1 log=$stage/log result
+  local title=$1 log=$stage/log result start=$SECONDS
   shift
   if "$@" >"$log" 2>&1; then result=ok; else result=FAILED; fi
-  grep -h '^test result: ' "$log" | sed "s/^test result: \([^.]*\)\. /$title: /" | cut -d';' -f1,2 || true
+  grep -h '^test result: ' "$log" | sed "s/^test result: \([^.]*\)\. /$title: /" | cut -d';' -f1,2 |
+    sed "s/\$/; $((SECONDS - start)) s/" || true
   # A suite that ran nothing proves nothing.
   if [ "$result" = ok ] && grep -q '^test result: ok. [1-9]' "$log"; then
     passed=$((passed + 1))
@@ -76,7 +76,7 @@ podman_runs() {
   shift
   try "podman, $title" podman "${podman[@]}" run --rm --ulimit host --network none \
     --volume "$stage/suite:/suite:ro" --tmpfs /tmp:rw,exec,mode=1777 \
-    "${variables[@]/#/--env=}" "$@" --rootfs "$root:O" sh -c "$inside"
+    "${variables[@]/#/--env=}" "$@" --rootfs "$stage/merged" sh -c "$inside"
 }
 podman_runs "root" --user 0
 podman_runs "uid 1000" --user 1000:1000

@@ -19,14 +19,16 @@ export V4RUN_TEST_PYTHON=$stage/tools/bin/python
 
 user="as uid 65534"
 filter="under a container's default filter, without capabilities"
-# What need not be run again: what the sources look like depends on nobody, what repositories do not on
-# the user, and what packages, options and answers say not on the filter.
+# What need not be run again: what the sources look like depends on nobody; what repositories answer and
+# packages say does not depend on the user, nor does what a clock or a disk does, which only root has here;
+# options and what is killed do not depend on the filter.
+repositories="assurance bom faults::clock faults::disk faults::many faults::others faults::upstream fetch
+  page pip_anchor pip_index release_age signatures upstream vectors vectors_pip mvn_signed"
 declare -A leave=(
-  [$user]="layout faults::many faults::upstream"
-  [$filter]="layout faults::many faults::upstream hostile_packages assurance attest bad_input bom fetch lock
-    npmrc page release_age scripts signatures surroundings upstream vectors vectors_pip pip_anchor
-    pip_archive pip_config pip_index pip_lock pip_local pip_review pip_source uv_attack uv_sync uv_ways
-    mvn_bad mvn_config mvn_kept mvn_lock mvn_many mvn_signed mvn_trust mvn_ways mvn_web"
+  [$user]="layout $repositories"
+  [$filter]="layout $repositories faults::kills hostile_packages attest bad_input kernels lock npmrc scripts
+    surroundings pip_archive pip_config pip_lock pip_local pip_review pip_source uv_attack uv_sync uv_ways
+    mvn_bad mvn_config mvn_kept mvn_lock mvn_many mvn_trust mvn_ways mvn_web"
 )
 
 failed=0
