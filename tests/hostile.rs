@@ -1,4 +1,4 @@
-//! A program in node's place that runs one of the built-in canaries, and one in uv's place that
+//! A program in node's place that runs built-in canaries, and one in uv's place that
 //! misuses what a plan allows before the start.
 //!
 //! The suite puts it where v4run finds the runtime of npm, so a canary runs as the manager of a real
@@ -15,8 +15,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use serde_json::Value;
 use v4run::sandbox::canary;
+use v4run::sys::attempt;
+
+#[path = "corpus/scene.rs"]
+mod scene;
 
 fn main() -> ExitCode {
     let own = std::env::args_os().next().unwrap();
@@ -25,15 +28,15 @@ fn main() -> ExitCode {
     }
     let script = std::env::args_os().nth(1).unwrap();
     let scene = Path::new(&script).with_file_name("scene.json");
-    let scene: Value = serde_json::from_slice(&std::fs::read(scene).unwrap()).unwrap();
-    let text = |key: &str| scene[key].as_str().unwrap().to_owned();
-    let stage = canary::Scene {
-        inside: text("inside").into(),
-        outside: text("outside").into(),
-        listener: text("listener").parse().unwrap(),
-        bystander: text("bystander").parse().unwrap(),
-    };
-    canary::main(&stage, &[text("name")]).unwrap();
+    let (scene, stage) = scene::read(&scene);
+    let names = scene["names"].as_array().unwrap().iter();
+    let names: Vec<String> = names
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    canary::main(&stage, &names).unwrap();
+    if let Some(entries) = scene["ring"].as_u64() {
+        attempt::ring(entries.try_into().unwrap()).unwrap_err();
+    }
     ExitCode::SUCCESS
 }
 

@@ -92,6 +92,11 @@ impl Case {
     }
 }
 
+/// What the supervisor says of files.
+pub(crate) const FILE: &str = "file-access-refused";
+/// What the supervisor says of calls that no install needs.
+pub(crate) const KERNEL: &str = "kernel-surface-refused";
+
 /// A case about a file, that the supervisor refuses.
 pub(crate) const fn changed(
     id: &'static str,
@@ -104,9 +109,36 @@ pub(crate) const fn changed(
         what,
         layers,
         &[libc::EACCES],
-        "file-access-refused",
+        FILE,
         Attempt::Own(attempt),
     )
+}
+
+/// A case about a call that no install needs, that the supervisor refuses.
+pub(crate) const fn surface(
+    id: &'static str,
+    what: &'static str,
+    layers: &'static [&'static str],
+    attempt: fn(&Scene) -> io::Result<()>,
+) -> Case {
+    case(
+        id,
+        what,
+        layers,
+        &[libc::EPERM],
+        KERNEL,
+        Attempt::Own(attempt),
+    )
+}
+
+/// A case about a call that the table lacks.
+pub(crate) const fn unknown(
+    id: &'static str,
+    what: &'static str,
+    layers: &'static [&'static str],
+    attempt: fn(&Scene) -> io::Result<()>,
+) -> Case {
+    case(id, what, layers, &[libc::ENOSYS], "", Attempt::Own(attempt)).silent(UNKNOWN)
 }
 
 /// Why a call that the table does not know leaves no event.

@@ -13,13 +13,11 @@ use v4run::sandbox::canary::{PAYLOAD, RESULTS, Scene};
 use v4run::sys::attempt;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, case};
+use crate::case::{Case, FILE, KERNEL, case};
 use crate::raw;
 
 const EXEC: &str = "exec-refused";
 const PROCESS: &str = "process-refused";
-const KERNEL: &str = "kernel-surface-refused";
-const FILE: &str = "file-access-refused";
 
 pub(crate) const CASES: &[Case] = &[
     case(

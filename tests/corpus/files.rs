@@ -10,10 +10,9 @@ use libc::EACCES;
 use v4run::sandbox::canary::Scene;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, case, changed, secret};
+use crate::case::{Case, FILE, case, changed, secret};
 use crate::raw;
 
-const FILE: &str = "file-access-refused";
 const READ: &[&str] = &["call:openat", "landlock"];
 const READ_2: &[&str] = &["call:openat2", "landlock"];
 

@@ -5,32 +5,11 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 
 use libc::{EACCES, ENOSYS, EPERM};
-use v4run::sandbox::canary::Scene;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, QUIET, UNKNOWN, case, fresh};
+use crate::case::{Case, KERNEL, QUIET, case, fresh, surface, unknown};
 use crate::process::allowed;
 use crate::raw;
-
-const KERNEL: &str = "kernel-surface-refused";
-
-const fn door(
-    id: &'static str,
-    what: &'static str,
-    layers: &'static [&'static str],
-    attempt: fn(&Scene) -> io::Result<()>,
-) -> Case {
-    case(id, what, layers, &[EPERM], KERNEL, Own(attempt))
-}
-
-const fn unknown(
-    id: &'static str,
-    what: &'static str,
-    layers: &'static [&'static str],
-    attempt: fn(&Scene) -> io::Result<()>,
-) -> Case {
-    case(id, what, layers, &[ENOSYS], "", Own(attempt)).silent(UNKNOWN)
-}
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -49,12 +28,12 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("userfault"),
     ),
-    door("K03", "a program in the kernel", &["call:bpf"], |_| {
+    surface("K03", "a program in the kernel", &["call:bpf"], |_| {
         // A map of one element.
         let attributes = [4_u64 << 32 | 2, 1 << 32 | 4, 0, 0, 0, 0, 0, 0, 0];
         raw::made(libc::SYS_bpf, &[0, raw::at(&attributes), 72]).map(drop)
     }),
-    door(
+    surface(
         "K04",
         "counters of the processor",
         &["call:perf_event_open"],
@@ -76,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("keyring"),
     ),
-    door("K05+add", "a key is added", &["call:add_key"], |_| {
+    surface("K05+add", "a key is added", &["call:add_key"], |_| {
         raw::done(
             libc::SYS_add_key,
             &[
@@ -88,7 +67,7 @@ pub(crate) const CASES: &[Case] = &[
             ],
         )
     }),
-    door(
+    surface(
         "K05+ask",
         "a key is asked for",
         &["call:request_key"],
@@ -107,13 +86,13 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("unshare"),
     ),
-    door(
+    surface(
         "K06+user",
         "a namespace of users",
         &["call:unshare"],
         |_| raw::done(libc::SYS_unshare, &[0x1000_0000]),
     ),
-    door(
+    surface(
         "K06+clone",
         "a process in a namespace of users",
         &["call:clone"],
@@ -125,7 +104,7 @@ pub(crate) const CASES: &[Case] = &[
             child => raw::done(libc::SYS_wait4, &[child.cast_unsigned(), 0, 0, 0]),
         },
     ),
-    door(
+    surface(
         "K06+enter",
         "a namespace of others",
         &["call:setns"],
@@ -151,7 +130,7 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("own-filter"),
     ),
-    door("K08+ask", "what filters can do", &["call:seccomp"], |_| {
+    surface("K08+ask", "what filters can do", &["call:seccomp"], |_| {
         let action = [0x7fff_0000_u32];
         raw::done(libc::SYS_seccomp, &[2, 0, raw::at(&action)])
     }),
@@ -163,13 +142,13 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("ruleset"),
     ),
-    door(
+    surface(
         "K09+restrict",
         "restrictions that pile up",
         &["call:landlock_restrict_self"],
         |_| allowed(libc::SYS_landlock_restrict_self, &[u64::MAX, 0]),
     ),
-    door("K09+rule", "a rule", &["call:landlock_add_rule"], |_| {
+    surface("K09+rule", "a rule", &["call:landlock_add_rule"], |_| {
         allowed(libc::SYS_landlock_add_rule, &[u64::MAX, 1, 0, 0])
     }),
     case(
@@ -187,24 +166,24 @@ pub(crate) const CASES: &[Case] = &[
         &["unknown:1073741863"],
         |_| raw::done(0x4000_0027, &[]),
     ),
-    door("K13", "a request with high words", &["call:ioctl"], |_| {
+    surface("K13", "a request with high words", &["call:ioctl"], |_| {
         let null = File::open("/dev/null")?;
         allowed(
             libc::SYS_ioctl,
             &[raw::int(null.as_raw_fd()), 1 << 32 | 0x5412, 0],
         )
     }),
-    door("K14", "a segment of its own", &["call:modify_ldt"], |_| {
+    surface("K14", "a segment of its own", &["call:modify_ldt"], |_| {
         let mut table = [0_u8; 16];
         raw::done(libc::SYS_modify_ldt, &[0, raw::room(&mut table), 16])
     }),
-    door("K14+ports", "ports of devices", &["call:iopl"], |_| {
+    surface("K14+ports", "ports of devices", &["call:iopl"], |_| {
         raw::done(libc::SYS_iopl, &[0])
     }),
-    door("K14+range", "a range of ports", &["call:ioperm"], |_| {
+    surface("K14+range", "a range of ports", &["call:ioperm"], |_| {
         raw::done(libc::SYS_ioperm, &[0x80, 1, 0])
     }),
-    door(
+    surface(
         "K15",
         "memory that the kernel cannot see",
         &["call:memfd_secret"],
@@ -247,47 +226,47 @@ pub(crate) const CASES: &[Case] = &[
             sent
         },
     ),
-    door("K18", "a module", &["call:init_module"], |_| {
+    surface("K18", "a module", &["call:init_module"], |_| {
         allowed(libc::SYS_init_module, &[0, 0, 0])
     }),
-    door(
+    surface(
         "K18+file",
         "a module of a file",
         &["call:finit_module"],
         |_| allowed(libc::SYS_finit_module, &[u64::MAX, 0, 0]),
     ),
-    door(
+    surface(
         "K18+remove",
         "a module that goes",
         &["call:delete_module"],
         |_| allowed(libc::SYS_delete_module, &[raw::at(c"v4run-none"), 0x800]),
     ),
-    door("K18+kexec", "another kernel", &["call:kexec_load"], |_| {
+    surface("K18+kexec", "another kernel", &["call:kexec_load"], |_| {
         allowed(libc::SYS_kexec_load, &[0, 17, 0, 0])
     }),
-    door(
+    surface(
         "K18+kernel",
         "another kernel of a file",
         &["call:kexec_file_load"],
         |_| allowed(libc::SYS_kexec_file_load, &[u64::MAX, u64::MAX, 0, 0, 0]),
     ),
     // Wrong magic numbers, so that nothing happens where it is allowed.
-    door("K18+reboot", "the machine's end", &["call:reboot"], |_| {
+    surface("K18+reboot", "the machine's end", &["call:reboot"], |_| {
         allowed(libc::SYS_reboot, &[1, 2, 3, 0])
     }),
-    door("K18+swap", "a swap file", &["call:swapon"], |_| {
+    surface("K18+swap", "a swap file", &["call:swapon"], |_| {
         allowed(libc::SYS_swapon, &[raw::at(c"/nowhere"), 0])
     }),
-    door("K18+noswap", "no swap", &["call:swapoff"], |_| {
+    surface("K18+noswap", "no swap", &["call:swapoff"], |_| {
         allowed(libc::SYS_swapoff, &[raw::at(c"/nowhere")])
     }),
-    door("K18+account", "accounting", &["call:acct"], |_| {
+    surface("K18+account", "accounting", &["call:acct"], |_| {
         allowed(libc::SYS_acct, &[raw::at(c"/nowhere/acct")])
     }),
-    door("K18+log", "the kernel's log", &["call:syslog"], |_| {
+    surface("K18+log", "the kernel's log", &["call:syslog"], |_| {
         raw::done(libc::SYS_syslog, &[10, 0, 0])
     }),
-    door(
+    surface(
         "K18+name",
         "the machine's name",
         &["call:sethostname"],
@@ -300,19 +279,19 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    door(
+    surface(
         "K18+domain",
         "the machine's domain",
         &["call:setdomainname"],
         |_| allowed(libc::SYS_setdomainname, &[0, 65]),
     ),
-    door("K18+clock", "the clock", &["call:clock_settime"], |_| {
+    surface("K18+clock", "the clock", &["call:clock_settime"], |_| {
         allowed(libc::SYS_clock_settime, &[0, 0])
     }),
-    door("K18+time", "the time", &["call:settimeofday"], |_| {
+    surface("K18+time", "the time", &["call:settimeofday"], |_| {
         allowed(libc::SYS_settimeofday, &[1, 0])
     }),
-    door(
+    surface(
         "K18+adjust",
         "the clock's speed",
         &["call:adjtimex"],
@@ -321,7 +300,7 @@ pub(crate) const CASES: &[Case] = &[
             raw::done(libc::SYS_adjtimex, &[raw::room(&mut nothing)])
         },
     ),
-    door(
+    surface(
         "K18+speed",
         "the speed of one clock",
         &["call:clock_adjtime"],
@@ -330,7 +309,7 @@ pub(crate) const CASES: &[Case] = &[
             raw::done(libc::SYS_clock_adjtime, &[0, raw::room(&mut nothing)])
         },
     ),
-    door(
+    surface(
         "K18+hang",
         "the terminal is hung up",
         &["call:vhangup"],
@@ -340,16 +319,16 @@ pub(crate) const CASES: &[Case] = &[
             raw::done(libc::SYS_vhangup, &[])
         },
     ),
-    door("K18+quota", "quotas", &["call:quotactl"], |_| {
+    surface("K18+quota", "quotas", &["call:quotactl"], |_| {
         allowed(libc::SYS_quotactl, &[0x8000_0100, 0, 0, 0])
     }),
-    door(
+    surface(
         "K18+quotafile",
         "quotas by descriptor",
         &["call:quotactl_fd"],
         |_| allowed(libc::SYS_quotactl_fd, &[u64::MAX, 0x8000_0100, 0, 0]),
     ),
-    door(
+    surface(
         "K18+root",
         "another root for everybody",
         &["call:pivot_root"],
@@ -360,13 +339,13 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    door(
+    surface(
         "K18+unmount",
         "a mount that goes",
         &["call:umount2"],
         |_| allowed(libc::SYS_umount2, &[raw::at(c"/nowhere"), 0]),
     ),
-    door(
+    surface(
         "K18+move",
         "a mount that moves",
         &["call:move_mount"],
@@ -377,7 +356,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    door(
+    surface(
         "K18+attributes",
         "a mount that changes",
         &["call:mount_setattr"],
@@ -389,37 +368,37 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    door(
+    surface(
         "K18+mounted",
         "a mount that is made",
         &["call:fsmount"],
         |_| allowed(libc::SYS_fsmount, &[u64::MAX, 0, 0]),
     ),
-    door(
+    surface(
         "K18+set",
         "a file system that is set up",
         &["call:fsconfig"],
         |_| allowed(libc::SYS_fsconfig, &[u64::MAX, 0, raw::at(c"ro"), 0, 0]),
     ),
-    door("K19", "another user", &["call:setuid"], |_| {
+    surface("K19", "another user", &["call:setuid"], |_| {
         raw::done(
             libc::SYS_setuid,
             &[u64::from(nix::unistd::getuid().as_raw())],
         )
     })
     .silent(QUIET),
-    door("K19+group", "other groups", &["call:setgroups"], |_| {
+    surface("K19+group", "other groups", &["call:setgroups"], |_| {
         raw::done(libc::SYS_setgroups, &[0, 0])
     })
     .silent(QUIET),
-    door(
+    surface(
         "K19+effective",
         "another user for files",
         &["call:setresuid"],
         |_| raw::done(libc::SYS_setresuid, &[u64::MAX, u64::MAX, u64::MAX]),
     )
     .silent(QUIET),
-    door(
+    surface(
         "K19+capabilities",
         "other capabilities",
         &["call:capset"],

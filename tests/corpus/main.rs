@@ -26,12 +26,15 @@ mod case;
 mod exec;
 mod files;
 mod kernel;
+mod loads;
 mod mutant;
 mod names;
 mod network;
+mod newest;
 mod process;
 mod races;
 mod raw;
+mod scene;
 
 fn all() -> impl Iterator<Item = &'static Case> {
     let themes = [
@@ -41,6 +44,7 @@ fn all() -> impl Iterator<Item = &'static Case> {
         names::CASES,
         process::CASES,
         kernel::CASES,
+        newest::CASES,
     ];
     themes.into_iter().flatten()
 }
@@ -68,16 +72,12 @@ fn main() -> ExitCode {
 
 /// Tries what the scene names.
 fn attack(scene: &Path) {
-    let scene: Value = serde_json::from_slice(&std::fs::read(scene).unwrap()).unwrap();
-    let text = |key: &str| scene[key].as_str().unwrap().to_owned();
-    let stage = canary::Scene {
-        inside: text("inside").into(),
-        outside: text("outside").into(),
-        listener: text("listener").parse().unwrap(),
-        bystander: text("bystander").parse().unwrap(),
-    };
+    let (scene, stage) = scene::read(scene);
     if scene["race"].is_string() {
         return races::run(&scene, &stage);
+    }
+    if scene["load"].is_string() {
+        return loads::run(&scene, &stage);
     }
     let wanted: Vec<&str> = scene["cases"]
         .as_array()

@@ -6,26 +6,15 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use libc::{EACCES, ENOSYS, EPERM, EXDEV};
+use libc::{EACCES, EPERM, EXDEV};
 use v4run::sandbox::canary::Scene;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, FLOOR, UNKNOWN, case, changed, fresh, secret};
+use crate::case::{Case, FILE, FLOOR, KERNEL, case, changed, fresh, secret, unknown};
 use crate::files::{link, prepared};
 use crate::raw;
 
-const FILE: &str = "file-access-refused";
-const KERNEL: &str = "kernel-surface-refused";
 const RENAME: &[&str] = &["call:renameat2", "landlock"];
-
-const fn unknown(
-    id: &'static str,
-    what: &'static str,
-    layers: &'static [&'static str],
-    attempt: fn(&Scene) -> io::Result<()>,
-) -> Case {
-    case(id, what, layers, &[ENOSYS], "", Own(attempt)).silent(UNKNOWN)
-}
 
 pub(crate) const CASES: &[Case] = &[
     case(

@@ -10,11 +10,10 @@ use v4run::sandbox::canary::Scene;
 use v4run::sys::attempt;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, case};
+use crate::case::{Case, KERNEL, case};
 use crate::raw;
 
 const NETWORK: &str = "network-refused";
-const KERNEL: &str = "kernel-surface-refused";
 const FAMILY: &[&str] = &["filter:socket:0"];
 const FAMILY_AND_KIND: &[&str] = &["filter:socket:0", "filter:socket:1"];
 const ALL: &[&str] = &["filter:socket:0", "filter:socket:1", "filter:socket:2"];

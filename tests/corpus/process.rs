@@ -8,20 +8,8 @@ use libc::{EACCES, EPERM};
 use v4run::sandbox::canary::Scene;
 
 use crate::case::Attempt::{Canary, Own};
-use crate::case::{Case, QUIET, case};
+use crate::case::{Case, FILE, KERNEL, QUIET, case, surface};
 use crate::raw;
-
-const KERNEL: &str = "kernel-surface-refused";
-const FILE: &str = "file-access-refused";
-
-const fn kernel(
-    id: &'static str,
-    what: &'static str,
-    layers: &'static [&'static str],
-    attempt: fn(&Scene) -> io::Result<()>,
-) -> Case {
-    case(id, what, layers, &[EPERM], KERNEL, Own(attempt))
-}
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -32,19 +20,19 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("signal"),
     ),
-    kernel(
+    surface(
         "I05+thread",
         "a signal to a thread of it",
         &["call:tgkill", "landlock"],
         |scene| raw::done(libc::SYS_tgkill, &[bystander(scene), bystander(scene), 0]),
     ),
-    kernel(
+    surface(
         "I05+old",
         "a signal to a thread by the old call",
         &["call:tkill", "landlock"],
         |scene| raw::done(libc::SYS_tkill, &[bystander(scene), 0]),
     ),
-    kernel(
+    surface(
         "I05+value",
         "a signal with a value",
         &["call:rt_sigqueueinfo", "landlock"],
@@ -74,7 +62,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I05+threadvalue",
         "the same to a thread",
         &["call:rt_tgsigqueueinfo", "landlock"],
@@ -103,10 +91,10 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel("I05+all", "a signal to everybody", &["call:kill"], |_| {
+    surface("I05+all", "a signal to everybody", &["call:kill"], |_| {
         raw::done(libc::SYS_kill, &[u64::MAX, 0])
     }),
-    kernel("I05+group", "a signal to a group", &["call:kill"], |_| {
+    surface("I05+group", "a signal to a group", &["call:kill"], |_| {
         raw::done(libc::SYS_kill, &[0, 0])
     }),
     case(
@@ -117,13 +105,13 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("signal-descriptor"),
     ),
-    kernel(
+    surface(
         "I06+thread",
         "a descriptor of itself, for signals",
         &["call:pidfd_open"],
         |_| raw::made(libc::SYS_pidfd_open, &[u64::from(std::process::id()), 0]).map(drop),
     ),
-    kernel(
+    surface(
         "I07",
         "signals of a file to another process",
         &["filter:fcntl:0"],
@@ -135,7 +123,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I07+kind",
         "another kind of signal",
         &["filter:fcntl:1"],
@@ -144,7 +132,7 @@ pub(crate) const CASES: &[Case] = &[
             raw::done(libc::SYS_fcntl, &[raw::int(file.as_raw_fd()), 10, 9])
         },
     ),
-    kernel(
+    surface(
         "I07+extended",
         "signals to a thread",
         &["filter:fcntl:2"],
@@ -157,7 +145,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I08",
         "another process is attached to",
         &["call:ptrace", "landlock"],
@@ -170,13 +158,13 @@ pub(crate) const CASES: &[Case] = &[
             raw::done(libc::SYS_ptrace, &[17, bystander(scene), 0, 0])
         },
     ),
-    kernel(
+    surface(
         "I08+me",
         "the parent is made a tracer",
         &["call:ptrace"],
         |_| raw::done(libc::SYS_ptrace, &[0, 0, 0, 0]),
     ),
-    kernel(
+    surface(
         "I09",
         "another process's memory is written",
         &["call:process_vm_writev", "landlock"],
@@ -247,7 +235,7 @@ pub(crate) const CASES: &[Case] = &[
         FILE,
         Own(|_| File::open(format!("/proc/{}/mem", std::os::unix::process::parent_id())).map(drop)),
     ),
-    kernel(
+    surface(
         "I11",
         "a descriptor of another process",
         &["call:pidfd_open", "call:pidfd_getfd", "landlock"],
@@ -270,19 +258,19 @@ pub(crate) const CASES: &[Case] = &[
     )
     // Of a run the terminal is no place: it cannot even be opened.
     .at("openat"),
-    kernel(
+    surface(
         "I13+discipline",
         "another line discipline",
         &["call:ioctl"],
         |_| terminal(0x5423),
     ),
-    kernel(
+    surface(
         "I13+control",
         "a terminal becomes the controlling one",
         &["call:ioctl"],
         |_| terminal(0x540e),
     ),
-    kernel(
+    surface(
         "I13+console",
         "the selection of the console",
         &["call:ioctl"],
@@ -297,13 +285,13 @@ pub(crate) const CASES: &[Case] = &[
         Canary("shared-memory"),
     ),
     // Of no name that exists: nothing is left behind where it is allowed.
-    kernel("I14+message", "a message queue", &["call:msgget"], |_| {
+    surface("I14+message", "a message queue", &["call:msgget"], |_| {
         allowed(libc::SYS_msgget, &[0x7634_7275, 0])
     }),
-    kernel("I14+semaphore", "a semaphore", &["call:semget"], |_| {
+    surface("I14+semaphore", "a semaphore", &["call:semget"], |_| {
         allowed(libc::SYS_semget, &[0x7634_7275, 1, 0])
     }),
-    kernel(
+    surface(
         "I14+posix",
         "a named message queue",
         &["call:mq_open"],
@@ -317,13 +305,13 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("renice"),
     ),
-    kernel(
+    surface(
         "I15+user",
         "the priority of all processes of a user",
         &["filter:setpriority:0", "filter:setpriority:1"],
         |_| allowed(libc::SYS_setpriority, &[2, 0x7fff_fff0, 5]),
     ),
-    kernel(
+    surface(
         "I15+processors",
         "the processors of another process",
         &["call:sched_setaffinity"],
@@ -335,7 +323,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+limits",
         "the limits of another process",
         &["call:prlimit64"],
@@ -351,7 +339,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+scheduler",
         "the scheduler of another process",
         &["call:sched_setscheduler"],
@@ -363,7 +351,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+attributes",
         "the deadline of another process",
         &["call:sched_setattr"],
@@ -375,7 +363,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+parameters",
         "the parameters of another process",
         &["call:sched_setparam"],
@@ -387,14 +375,14 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+disk",
         "the disk priority of another process",
         &["call:ioprio_set"],
         |scene| raw::done(libc::SYS_ioprio_set, &[1, bystander(scene), 0x4004]),
     )
     .silent(QUIET),
-    kernel(
+    surface(
         "I15+pages",
         "memory of another process is moved",
         &["call:migrate_pages", "landlock"],
@@ -406,7 +394,7 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I15+move",
         "pages of another process are found",
         &["call:move_pages", "landlock"],
@@ -428,10 +416,10 @@ pub(crate) const CASES: &[Case] = &[
         KERNEL,
         Canary("orphan"),
     ),
-    kernel("I17+reaper", "orphans are taken", &["call:prctl"], |_| {
+    surface("I17+reaper", "orphans are taken", &["call:prctl"], |_| {
         control(36, &[1])
     }),
-    kernel(
+    surface(
         "I17+memory",
         "the program's picture of itself",
         &["call:prctl"],
@@ -441,7 +429,7 @@ pub(crate) const CASES: &[Case] = &[
             control(35, &[15, raw::room(&mut size), 0, 0])
         },
     ),
-    kernel(
+    surface(
         "I17+filter",
         "a filter by the old call",
         &["call:prctl"],
@@ -451,46 +439,46 @@ pub(crate) const CASES: &[Case] = &[
             control(22, &[2, raw::at(&program)])
         },
     ),
-    kernel(
+    surface(
         "I17+dispatch",
         "calls that are sent elsewhere",
         &["call:prctl"],
         |_| control(59, &[0, 0, 0, 0]),
     ),
-    kernel(
+    surface(
         "I17+bits",
         "the rules of privileges",
         &["call:prctl"],
         |_| control(28, &[0]),
     ),
-    kernel(
+    surface(
         "I17+ambient",
         "capabilities that are kept",
         &["call:prctl"],
         |_| control(47, &[4, 0, 0, 0]),
     ),
-    kernel(
+    surface(
         "I17+drop",
         "a capability that is given up for good",
         &["call:prctl"],
         |_| control(24, &[36]),
     ),
-    kernel(
+    surface(
         "I17+timing",
         "a processor without a clock",
         &["call:prctl"],
         |_| control(26, &[1]),
     ),
-    kernel(
+    surface(
         "I17+machine",
         "errors of memory kept from the parent",
         &["call:prctl"],
         |_| control(33, &[1, 2, 0, 0]),
     ),
-    kernel("I17+speculation", "speculation", &["call:prctl"], |_| {
+    surface("I17+speculation", "speculation", &["call:prctl"], |_| {
         control(52, &[0, 0, 0, 0])
     }),
-    kernel(
+    surface(
         "I18",
         "two processes are compared",
         &["call:kcmp", "landlock"],
@@ -520,7 +508,7 @@ pub(crate) const CASES: &[Case] = &[
         }),
     )
     .silent("Landlock's alone: runtimes ask it of themselves"),
-    kernel(
+    surface(
         "I20",
         "advice on the memory of another process",
         &["call:pidfd_open", "call:process_madvise", "landlock"],
@@ -532,13 +520,13 @@ pub(crate) const CASES: &[Case] = &[
             )
         },
     ),
-    kernel(
+    surface(
         "I20+advice",
         "advice on memory by the call for others",
         &["call:process_madvise"],
         |_| allowed(libc::SYS_process_madvise, &[u64::MAX, 0, 0, 20, 0]),
     ),
-    kernel(
+    surface(
         "I20+release",
         "memory of a dying process",
         &["call:process_mrelease"],

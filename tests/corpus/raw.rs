@@ -9,6 +9,9 @@ use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// A call with up to six words.
 pub(crate) fn call(number: i64, words: &[u64]) -> io::Result<i64> {
@@ -29,8 +32,15 @@ pub(crate) fn done(number: i64, words: &[u64]) -> io::Result<()> {
 
 /// The same for a call that makes a descriptor.
 pub(crate) fn made(number: i64, words: &[u64]) -> io::Result<OwnedFd> {
-    let number = i32::try_from(call(number, words)?).unwrap();
-    // SAFETY: the kernel has just made this descriptor for the caller; nothing else owns it.
+    owned(i32::try_from(call(number, words)?).unwrap())
+}
+
+/// A descriptor that the kernel has just made for this process.
+pub(crate) fn owned(number: i32) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the caller has it from the kernel; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -52,6 +62,32 @@ pub(crate) fn int(value: i32) -> u64 {
 /// A path as the kernel reads it.
 pub(crate) fn path(path: impl AsRef<Path>) -> CString {
     CString::new(path.as_ref().as_os_str().as_bytes()).unwrap()
+}
+
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn handle(_signal: libc::c_int) {
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Brings a signal each so many microseconds, none with 0; a pause is broken off by it. What was not yet
+/// looked at is made again, as the runtimes of managers ask for: without `SA_RESTART` the kernel breaks off
+/// a judged call too, up to the moment that the supervisor takes it.
+pub(crate) fn storm(microseconds: i64) -> io::Result<()> {
+    let action = SigAction::new(
+        SigHandler::Handler(handle),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing but add to a number.
+    unsafe { sigaction(Signal::SIGALRM, &action) }?;
+    let pace = [0, microseconds, 0, microseconds];
+    done(libc::SYS_setitimer, &[0, at(&pace), 0])
+}
+
+/// Signals so far.
+pub(crate) fn signals() -> u64 {
+    HANDLED.load(Ordering::Relaxed)
 }
 
 /// A call by the entry of 32-bit programs, whose numbers are others.

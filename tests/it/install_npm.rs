@@ -47,8 +47,15 @@ fn the_lockfiles_of_this_suite_are_those_that_npm_makes() {
         .npm(&["install", "--package-lock-only"])
         .run()
         .succeeds();
-    let ours = lockfile::lockfile(&registry, &manifest);
-    assert_eq!(project.read_lock()["packages"], ours["packages"]);
+    let mut ours = lockfile::lockfile(&registry, &manifest);
+    let theirs = project.read_lock()["packages"].take();
+    // npm 9 and older write no licences.
+    if !theirs.to_string().contains("\"license\"") {
+        for package in ours["packages"].as_object_mut().unwrap().values_mut() {
+            package.as_object_mut().unwrap().remove("license");
+        }
+    }
+    assert_eq!(theirs, ours["packages"]);
     let paths: Vec<&String> = ours["packages"]
         .as_object()
         .unwrap()

@@ -10,7 +10,8 @@ use crate::project::Project;
 use crate::registry::Registry;
 use crate::registry::package::Package;
 
-fn one() -> (Registry, Project) {
+/// A project that needs one package.
+pub(crate) fn one() -> (Registry, Project) {
     let registry = Registry::start();
     registry.publish(&Package::new("thing", "1.0.0"));
     let project = Project::locked(&registry, json!({ "thing": "1.0.0" }));

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use v4run::model::{Access, Event, FileGuard, Launch, PathRule};
@@ -214,13 +213,7 @@ impl Bench {
         let report: Report = serde_json::from_slice(&line).unwrap();
         assert_eq!(report.error, None);
         let listener = fd::receive(socket.as_fd()).unwrap().unwrap();
-        let (near, far) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap();
+        let (near, far) = fd::pair().unwrap();
         // In the proxy's place: takes what is handed over, until the session is gone.
         std::thread::spawn(move || while let Ok(Some(_)) = fd::receive(far.as_fd()) {});
         let gate = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -21,7 +21,7 @@ use crate::registry::Registry;
 use crate::run::Run;
 
 /// What differs between managers here.
-trait Place {
+pub(super) trait Place {
     /// A directory that the run may write.
     fn inside(&self) -> PathBuf;
     /// A place that no run may touch.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 mod bench;
 mod hidden;
 mod layout;
+mod loads;
 mod managers;
 mod meta;
 mod races;

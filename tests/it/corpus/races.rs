@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 /// Without a number of seconds that is set.
-const SECONDS: u64 = 3;
+const SECONDS: u64 = 5;
 /// Longest wait for a control to be won.
 const CONTROL: u64 = 30;
 

@@ -57,11 +57,8 @@ fn setting() -> (Registry, Project) {
     (registry, project)
 }
 
-/// The process, once it is there; the manager once it runs its own program.
-fn find(session: Pid, who: Who) -> Option<Pid> {
-    if who == Who::Session {
-        return Some(session);
-    }
+/// The first child of a session whose command line, with zeros between the words, is like that.
+pub(super) fn child(session: Pid, is_like: impl Fn(&str) -> bool) -> Option<Pid> {
     let tasks = fs::read_dir(format!("/proc/{session}/task")).ok()?;
     let children: String = tasks
         .flatten()
@@ -69,16 +66,22 @@ fn find(session: Pid, who: Who) -> Option<Pid> {
         .collect();
     children.split_whitespace().find_map(|child| {
         let line = fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
-        let word = |role: &str| line.split('\0').any(|word| word == role);
-        let found = match who {
-            Who::Session => false,
-            Who::Proxy => word("__proxy"),
-            Who::Look => word("__look"),
-            // npm soon gives itself another title.
-            Who::Manager => line.contains("npm-cli.js") || line.starts_with("npm "),
-        };
-        found.then(|| Pid::from_raw(child.parse().unwrap()))
+        is_like(&line).then(|| Pid::from_raw(child.parse().unwrap()))
     })
+}
+
+/// The process, once it is there; the manager once it runs its own program.
+fn find(session: Pid, who: Who) -> Option<Pid> {
+    let word = |line: &str, role: &str| line.split('\0').any(|word| word == role);
+    match who {
+        Who::Session => Some(session),
+        Who::Proxy => child(session, |line| word(line, "__proxy")),
+        Who::Look => child(session, |line| word(line, "__look")),
+        // npm soon gives itself another title.
+        Who::Manager => child(session, |line| {
+            line.contains("npm-cli.js") || line.starts_with("npm ")
+        }),
+    }
 }
 
 /// Waits for the step and sends the signal; whether the process was still there.
@@ -298,7 +301,6 @@ fn a_process_that_stays_still_does_not_keep_the_run_from_ending() {
 
 /// Long: the proxy is given time for its last words.
 #[test]
-#[ignore = "takes half a minute: scripts/soak_faults.sh"]
 fn a_process_that_stays_still_in_the_middle_of_a_download() {
     for (who, end) in STUCK {
         let (registry, project) = setting();

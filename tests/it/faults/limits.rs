@@ -1,4 +1,4 @@
-//! A machine that has too little of something: descriptors, memory, disk, threads, time that is right.
+//! A machine that has too little of something: descriptors, memory, disk, threads.
 //!
 //! A call that fails round v4run stands for the disk or kernel that makes it fail; the limits are the
 //! kernel's own. A run either works or says that it does not: what must not be is a tree or a store
@@ -142,10 +142,9 @@ fn too_little_memory() {
     limited(bytes.map(|bytes| format!("--as={bytes}")));
 }
 
-/// Without privilege a clock cannot be set. What a clock that jumps leaves is a store whose files are of
-/// the far past or of the future; certificates that are not valid yet or no longer are in `fetch`.
+/// What a clock that jumped leaves: a store whose files are of the far past or of the future.
 #[test]
-fn a_clock_that_jumps() {
+fn a_store_of_another_time() {
     let (registry, project) = setting();
     works(&project);
     let cache = project.home().join(".cache");

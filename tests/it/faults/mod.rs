@@ -11,9 +11,12 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+mod clock;
+mod disk;
 mod kills;
 mod limits;
 mod many;
+mod others;
 mod raw;
 mod upstream;
 

@@ -343,7 +343,6 @@ fn an_authority_that_takes_over_the_name_is_refused() {
 
 /// Long: an answer that stops is given up after 30 s and asked for again.
 #[test]
-#[ignore = "takes half a minute: scripts/soak_faults.sh"]
 fn an_answer_that_stalls_is_given_up_and_asked_for_again() {
     let registry = Registry::with(Setup::default());
     let (project, published) = project(&registry, &["head", "body", "handshake"]);

@@ -12,6 +12,7 @@ use std::path::{Component, Path};
 use crate::project::Project;
 use crate::project::tree::{self, Node, Tree};
 
+mod large;
 mod maven;
 mod npm;
 mod python;

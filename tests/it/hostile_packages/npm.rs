@@ -41,7 +41,7 @@ fn extended(key: &str, value: &[u8]) -> Vec<u8> {
     record
 }
 
-fn long(package: Package, name: &str, content: &[u8]) -> Package {
+pub(super) fn long(package: Package, name: &str, content: &[u8]) -> Package {
     package
         .entry(
             "././@LongLink",

@@ -120,37 +120,46 @@ impl Jar {
 
     /// The archive, with a link more and a file of the same name after it.
     pub(crate) fn linked(&self, name: &str, to: &[u8], content: &[u8]) -> Vec<u8> {
-        let mut output = Vec::new();
-        let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
-        let more = [(0o120_777, name, to), (0o100_644, name, content)];
-        let own = self.0.iter();
-        let own = own.map(|(name, content)| (0o100_644, name.as_str(), content.as_slice()));
-        for (mode, name, content) in own.chain(more) {
-            let file = archive.new_file(name).unix_permissions(mode);
-            let (mut entry, config) = file.start().unwrap();
-            let mut writer = config.wrap(&mut entry);
-            writer.write_all(content).unwrap();
-            let (_, descriptor) = writer.finish().unwrap();
-            entry.finish(descriptor).unwrap();
-        }
-        archive.finish().unwrap();
-        output
+        let own = self
+            .files()
+            .map(|(_, name, content)| (Some(0o100_644), name, content));
+        let more = [
+            (Some(0o120_777), name, to),
+            (Some(0o100_644), name, content),
+        ];
+        packed(own.chain(more))
     }
 
     /// The archive.
     pub(crate) fn build(&self) -> Vec<u8> {
-        let mut output = Vec::new();
-        let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
-        for (name, content) in &self.0 {
-            let (mut entry, config) = archive.new_file(name).start().unwrap();
-            let mut writer = config.wrap(&mut entry);
-            writer.write_all(content).unwrap();
-            let (_, descriptor) = writer.finish().unwrap();
-            entry.finish(descriptor).unwrap();
-        }
-        archive.finish().unwrap();
-        output
+        packed(self.files())
     }
+
+    fn files(&self) -> impl Iterator<Item = Packed<'_>> {
+        let files = self.0.iter();
+        files.map(|(name, content)| (None, name.as_str(), content.as_slice()))
+    }
+}
+
+/// A file of an archive: mode, where it has one, name and content.
+type Packed<'a> = (Option<u32>, &'a str, &'a [u8]);
+
+fn packed<'a>(files: impl Iterator<Item = Packed<'a>>) -> Vec<u8> {
+    let mut output = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut output);
+    for (mode, name, content) in files {
+        let mut file = archive.new_file(name);
+        if let Some(mode) = mode {
+            file = file.unix_permissions(mode);
+        }
+        let (mut entry, config) = file.start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(content).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    output
 }
 
 const SOURCES: &[(&str, &str)] = &[

@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+mod older;
 pub(crate) mod reaper;
 mod record;
 mod selftest;
@@ -49,6 +50,7 @@ impl Invocation {
             wait_for: None,
             fails: Vec::new(),
             listened: false,
+            landlock: None,
         };
         Self {
             spec,
@@ -127,6 +129,12 @@ impl Invocation {
     /// Round it stands somebody else's filter with a listener.
     pub(crate) fn listened(mut self) -> Self {
         self.spec.listened = true;
+        self
+    }
+
+    /// The kernel seems to have that version of Landlock.
+    pub(crate) fn landlock(mut self, abi: u32) -> Self {
+        self.spec.landlock = Some(abi);
         self
     }
 

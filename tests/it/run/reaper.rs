@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use v4run::sys::notify::{Instruction, install_filter, install_listener};
 
+use super::older;
+
 /// Name of the variable that turns a test binary into a reaper; its value is the folder.
 const FOLDER: &str = "V4RUN_TEST_REAPER";
 const PACE: Duration = Duration::from_millis(4);
@@ -47,6 +49,8 @@ pub(crate) struct Spec {
     pub(crate) fails: Vec<(i64, i32)>,
     /// Whether a filter with a listener stands round the command.
     pub(crate) listened: bool,
+    /// Version of Landlock that the kernel seems to have.
+    pub(crate) landlock: Option<u32>,
 }
 
 /// How it ended.
@@ -144,8 +148,12 @@ fn as_child() {
         None => Stdio::null(),
     };
     let _listener = surround(&spec);
-    let mut child = Command::new(&spec.argv[0])
-        .args(&spec.argv[1..])
+    let mut argv = spec.argv.clone();
+    if spec.landlock.is_some() {
+        argv.splice(0..0, older::WAITING.map(OsString::from));
+    }
+    let mut child = Command::new(&argv[0])
+        .args(&argv[1..])
         .env_clear()
         .envs(spec.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&spec.directory)
@@ -156,7 +164,17 @@ fn as_child() {
         .unwrap();
     fs::write(folder.join("pid.new"), format!("{}\n", child.id())).unwrap();
     fs::rename(folder.join("pid.new"), folder.join("pid")).unwrap();
-    let (status, timed_out) = wait_within(&mut child, Duration::from_millis(spec.limit_ms));
+    let limit = Duration::from_millis(spec.limit_ms);
+    let (code, signal, timed_out) = match spec.landlock {
+        Some(abi) => {
+            let command = Pid::from_raw(child.id().cast_signed());
+            older::trace(command, abi, limit)
+        }
+        None => {
+            let (status, timed_out) = wait_within(&mut child, limit);
+            (status.code(), status.signal(), timed_out)
+        }
+    };
     if let Some(file) = &spec.wait_for {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !Path::new(file).exists() && Instant::now() < deadline {
@@ -166,8 +184,8 @@ fn as_child() {
     let survivors = survivors(Duration::from_millis(spec.grace_ms));
     end_all();
     let ended = Ended {
-        code: status.code(),
-        signal: status.signal(),
+        code,
+        signal,
         timed_out,
         survivors,
     };
@@ -187,7 +205,8 @@ fn surround(spec: &Spec) -> Option<OwnedFd> {
     const ALLOW: u32 = 0x7fff_0000;
     const ERRNO: u32 = 0x0005_0000;
     let step = |code, jf, k| Instruction { code, jt: 0, jf, k };
-    if spec.fails.is_empty() && !spec.listened {
+    const TRACE: u32 = 0x7ff0_0000;
+    if spec.fails.is_empty() && !spec.listened && spec.landlock.is_none() {
         return None;
     }
     prctl::set_no_new_privs().unwrap();
@@ -195,6 +214,11 @@ fn surround(spec: &Spec) -> Option<OwnedFd> {
     for (number, errno) in &spec.fails {
         program.push(step(JUMP_IF_EQUAL, 1, u32::try_from(*number).unwrap()));
         program.push(step(RETURN, 0, ERRNO | u32::try_from(*errno).unwrap()));
+    }
+    if spec.landlock.is_some() {
+        let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap();
+        program.push(step(JUMP_IF_EQUAL, 1, number));
+        program.push(step(RETURN, 0, TRACE));
     }
     program.push(step(RETURN, 0, ALLOW));
     if spec.listened {

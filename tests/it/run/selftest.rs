@@ -21,6 +21,7 @@ fn shell(line: &str, limit: Duration, grace: Duration) -> Ended {
         wait_for: None,
         fails: Vec::new(),
         listened: false,
+        landlock: None,
     };
     Watched::start(&spec, folder.path()).wait()
 }
