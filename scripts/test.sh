@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole suite as the caller, nearly all of it as an ordinary user, and what touches the kernel under a
-# container engine's default system-call filter without capabilities. Started by an ordinary user, the first run is that
+# The whole suite as the caller, what a user can change as an ordinary user, and what touches the kernel under
+# a container engine's default system-call filter without capabilities. Started by an ordinary user, the first run is that
 # of the ordinary user and the two others need no privilege that is missing, so only they are left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,16 +19,17 @@ export V4RUN_TEST_PYTHON=$stage/tools/bin/python
 
 user="as uid 65534"
 filter="under a container's default filter, without capabilities"
-# What need not be run again: what the sources look like depends on nobody; what repositories answer and
-# packages say does not depend on the user, nor does what a clock or a disk does, which only root has here;
-# options and what is killed do not depend on the filter.
-repositories="assurance bom faults::clock faults::disk faults::many faults::others faults::upstream fetch
-  page pip_anchor pip_index release_age signatures upstream vectors vectors_pip mvn_signed"
+# What need not be run again. What sources look like, files say, repositories answer and records hold depends
+# neither on the user nor on the filter, nor does what a clock or a disk does, which only root has here.
+same="layout assurance attest bom corpus::meta faults::clock faults::disk faults::many faults::others
+  faults::upstream fetch history lock look mvn_config mvn_kept mvn_lock mvn_many mvn_signed npmrc page
+  pip_anchor pip_archive pip_config pip_index pip_lock release_age scripts signatures upstream vectors
+  vectors_pip"
+# The filter decides about system calls: options, modes of files and what is killed do not depend on it.
 declare -A leave=(
-  [$user]="layout $repositories"
-  [$filter]="layout $repositories faults::kills hostile_packages attest bad_input kernels lock npmrc scripts
-    surroundings pip_archive pip_config pip_lock pip_local pip_review pip_source uv_attack uv_sync uv_ways
-    mvn_bad mvn_config mvn_kept mvn_lock mvn_many mvn_trust mvn_ways mvn_web"
+  [$user]="$same"
+  [$filter]="$same bad_input ci commands faults::kills files_of_use hostile_packages kernels mvn_bad mvn_build
+    mvn_trust mvn_ways mvn_web pip_local pip_review pip_source surroundings uv_attack uv_sync uv_ways"
 )
 
 failed=0
