@@ -49,7 +49,11 @@ run() {
       for module in ${leave[$title]-}; do only+=(--skip "$module::"); done
     fi
     (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" V4RUN_SCORES="$private/scores" \
-      "$@" "$stage/$name" "${only[@]}") || red=1
+      "$@" "$stage/$name" "${only[@]}") 2>&1 | tee "$stage/log" && continue
+    red=1
+    echo "== FAILED: $title, $name" >>"$stage/failures"
+    # A program that was ended has no such part.
+    { sed -n '/^failures:$/,$p' "$stage/log" | grep . || tail -20 "$stage/log"; } >>"$stage/failures"
   done
   # Races and the escape corpus print their own.
   if [ "$red" -eq 0 ]; then scripts/scores.sh "$private/scores"; else failed=1; fi
@@ -63,4 +67,6 @@ if [ "$(id -u)" -eq 0 ]; then
 else
   echo "not run: the suite as root and under the outer filter; start it as root for these"
 fi
+# What failed, once more where it is looked for.
+if [ "$failed" -ne 0 ]; then cat "$stage/failures"; fi
 exit "$failed"
