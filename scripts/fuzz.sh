@@ -14,9 +14,9 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
   flags+=" -Cllvm-args=-sanitizer-coverage-$option"
 done
 # With a target named, build scripts and macros stay without the instrumentation.
-RUSTFLAGS=$flags cargo build --locked --release --manifest-path tests/fuzz/Cargo.toml \
+RUSTFLAGS=$flags cargo build --locked --profile fuzz --package v4run-fuzz \
   --target "$host" --target-dir "$work/build"
-binary=$work/build/$host/release/all
+binary=$work/build/$host/fuzz/all
 if [ $# -eq 0 ]; then
   mapfile -t targets < <(V4RUN_FUZZ_TARGET='' "$binary" -runs=0 2>&1 | sed -n 's/.*is none of: //p' | tr ' ' '\n')
 else
