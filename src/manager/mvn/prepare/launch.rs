@@ -27,6 +27,35 @@ const SHORT: [&str; 4] = [
     "-XX:Tier4BackEdgeThreshold=800000",
 ];
 
+/// What calls the processor's own instructions for ciphers and digests, which only the second
+/// compiler knows: sooner than usual, because every byte of a download passes it. A name that a JDK
+/// does not have does nothing.
+const EARLY: [&str; 7] = [
+    "com.sun.crypto.provider.AESCrypt",
+    "com.sun.crypto.provider.CounterMode",
+    "com.sun.crypto.provider.GCTR",
+    "com.sun.crypto.provider.GHASH",
+    "sun.security.provider.DigestBase",
+    "sun.security.provider.SHA",
+    "sun.security.provider.SHA2",
+];
+
+/// The release of the JDK that reads such a line; earlier ones complain on standard output.
+const COMMANDS: u32 = 17;
+
+/// The compiler's part of a short run.
+fn compiler(java: Option<&str>) -> Vec<String> {
+    let mut words: Vec<String> = SHORT.map(str::to_owned).into();
+    let release = java.and_then(|java| java.split(['.', '-', '+']).next()?.parse::<u32>().ok());
+    if release.is_some_and(|release| release >= COMMANDS) {
+        // It would say each of them.
+        words.push("-XX:CompileCommand=quiet".to_owned());
+        let line = |class| format!("-XX:CompileCommand=CompileThresholdScaling,{class}::*,0.01");
+        words.extend(EARLY.map(line));
+    }
+    words
+}
+
 impl Plan<'_> {
     /// What the run writes.
     pub(super) fn writes(&self) -> Writes {
@@ -136,7 +165,8 @@ impl Plan<'_> {
         let mut words = Vec::new();
         // The user's own words come later and win.
         if found.kind != Kind::Build {
-            words.extend(SHORT.map(OsString::from));
+            let java = runtime.java_version.as_deref();
+            words.extend(compiler(java).into_iter().map(OsString::from));
         }
         words.extend(found.checked.machine.iter().map(OsString::from));
         // Nothing outside the run's directories is written, and nobody can attach to it.
@@ -299,4 +329,25 @@ fn joined(start: &str, path: &Path) -> OsString {
     let mut word = OsString::from(start);
     word.push(path);
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_jdk_that_reads_it_gets_a_line_for_its_compiler() {
+        for (java, has) in [
+            (None, false),
+            (Some("1.8.0_402"), false),
+            (Some("11.0.2"), false),
+            (Some("17.0.15"), true),
+            (Some("21-ea"), true),
+        ] {
+            let words = compiler(java);
+            let line = |word: &String| word.starts_with("-XX:CompileCommand=");
+            assert_eq!(words.iter().any(line), has, "{java:?}");
+            assert!(words.iter().any(|word| word == SHORT[0]));
+        }
+    }
 }

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use memchr::memmem;
+
 /// What a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -85,7 +87,7 @@ fn judge(head: &[u8], tail: &[u8]) -> Content {
         .find(|(bytes, _)| head.starts_with(bytes))
         .map(|(_, what)| *what);
     // An archive is one whatever it begins with.
-    if tail.windows(END.len()).any(|window| window == END) {
+    if memmem::find(tail, END).is_some() {
         return Content::Archive;
     }
     leading.unwrap_or(Content::Plain)
