@@ -87,13 +87,13 @@ fn c_string(bytes: &std::ffi::OsStr) -> Result<CString, Failure> {
 }
 
 /// The limits that the kernel keeps for each process of a build. What they come to together is watched
-/// from outside.
+/// from outside and told; those of the kernel stand behind that.
 fn limit(limits: &Limits) -> std::io::Result<()> {
     let mib = |number: u32| u64::from(number).saturating_mul(Limits::MIB);
     for (resource, most) in [
-        (Resource::RLIMIT_DATA, mib(limits.memory)),
+        (Resource::RLIMIT_DATA, mib(limits.memory).saturating_mul(2)),
         (Resource::RLIMIT_FSIZE, mib(limits.file)),
-        (Resource::RLIMIT_CPU, limits.cpu_seconds.into()),
+        (Resource::RLIMIT_CPU, u64::from(limits.cpu_seconds).saturating_mul(2)),
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
     ] {
         let (_, before) = getrlimit(resource)?;

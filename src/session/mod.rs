@@ -278,6 +278,7 @@ impl Run {
             store: &store,
             private: &private,
             record: place,
+            alone: self.options.build == Builds::Alone,
         };
         if self.options.build == Builds::Alone {
             return self.build(&around, ended);

@@ -5,7 +5,9 @@
 //! errno, the exit status and the record entry that are said.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -238,6 +240,7 @@ fn hostile(script: &str, limits: &str) -> Hostile {
             project.home().display().to_string(),
         );
         fs::write(project.home().join("secret"), "a secret of the user").unwrap();
+        let listener = UnixListener::bind(project.home().join("socket")).unwrap();
         let package = Package::new(name, "1.0.0")
             .file("attack.js", text.as_bytes())
             .script("install", "node attack.js");
@@ -246,16 +249,17 @@ fn hostile(script: &str, limits: &str) -> Hostile {
             &registry,
             &json!({ "name": "project", "version": "1.0.0", "dependencies": { name: "1.0.0" } }),
         );
-        (project, package.build())
+        (project, package.build(), listener)
     };
     let result = |project: &Project, name: &str| {
         let text = fs::read(project.path(&format!("node_modules/{name}/result.json")));
         text.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap())
     };
-    let (project, _) = stage("bare");
-    project.npm(&["ci", "--foreground-scripts"]).run().succeeds();
+    let (project, _, _listener) = stage("bare");
+    let npm = project.npm(&["ci", "--foreground-scripts"]);
+    npm.grace(Duration::from_secs(5)).run().succeeds();
     let bare = result(&project, "bare");
-    let (project, package) = stage("ours");
+    let (project, package, _listener) = stage("ours");
     project.v4run(&["npm", "ci"]).run().succeeds();
     project.file("v4run.toml", &approval(&package, &format!("{TOOLS}\n{limits}")));
     let run = project.v4run(&["build"]).run();
@@ -280,8 +284,15 @@ impl Hostile {
 
 #[test]
 fn a_build_has_no_network() {
-    let script = "return await new Promise((done) => net.connect(port, '127.0.0.1', () => { done('connected'); process.nextTick(() => process.exit) }).on('error', (error) => done(error.code)).unref());";
-    hostile(script, "").ends(&json!("connected"), &json!("EACCES"), "network-refused", "4.1");
+    let connect = |to: &str| {
+        format!(
+            "return await new Promise((done, failed) => {{ const socket = net.connect({to}, () => \
+             {{ socket.destroy(); done('connected'); }}).on('error', failed); }});"
+        )
+    };
+    hostile(&connect("port, '127.0.0.1'"), "").ends(&json!("connected"), &json!("EACCES"), "network-refused", "4.1");
+    let ended = hostile(&connect("home + '/socket'"), "");
+    ended.ends(&json!("connected"), &json!("EACCES"), "network-refused", "4.1");
     let script = "const place = require('os').tmpdir() + '/s'; const server = net.createServer(); await new Promise((done, failed) => server.on('error', failed).listen(place, done)); server.close(); return 'listening';";
     hostile(script, "").ends(&json!("listening"), &json!("EACCES"), "network-refused", "4.1");
 }
@@ -314,7 +325,7 @@ fn a_build_executes_its_toolchain_only() {
     let loader = "const loader = fs.realpathSync(fs.existsSync('/lib64/ld-linux-x86-64.so.2') ? '/lib64/ld-linux-x86-64.so.2' : '/lib/ld-linux-aarch64.so.1');";
     let script = format!("{copy} {loader} cp.execFileSync(loader, ['./own']); return 'ran';");
     hostile(&script, "").ends(&json!("ran"), &json!("EACCES"), "exec-refused", "4.18");
-    let script = "fs.copyFileSync(process.report.getReport().sharedObjects.find((one) => one.includes('libm.so')), 'own.so'); try { process.dlopen({ exports: {} }, process.cwd() + '/own.so'); } catch (error) { if (!error.message.includes('did not self-register')) return 'not mapped'; } return 'mapped';";
+    let script = "fs.copyFileSync(fs.readFileSync('/proc/self/maps', 'utf8').match(/\\/\\S*libm\\.so\\S*/)[0], 'own.so'); try { process.dlopen({ exports: {} }, process.cwd() + '/own.so'); } catch (error) { if (!error.message.includes('did not self-register')) return 'not mapped'; } return 'mapped';";
     hostile(script, "").ends(
         &json!("mapped"),
         &json!("not mapped"),
@@ -357,9 +368,8 @@ fn a_build_ends_at_its_limits() {
     let ended = hostile(fill, "limits = { disk-mib = 8 }");
     ended.ends(&json!("full"), &Value::Null, "build-limit", "4.18");
 
-    let grow = "const kept = []; for (let n = 0; n < 40; n++) { kept.push(Buffer.alloc(16 << 20, 1)); await sleep(40); } return kept.length;";
-    let ended = hostile(grow, "limits = { memory-mib = 300 }");
-    assert_eq!(ended.bare, 40);
-    assert_ne!(ended.run.code(), 0, "{}", ended.run.told());
-    assert_eq!(ended.ours, Value::Null);
+    let grow = "const kept = []; for (let n = 0; n < 30; n++) { kept.push(Buffer.alloc(16 << 20, 1)); await sleep(40); } return kept.length;";
+    let ended = hostile(grow, "limits = { memory-mib = 250 }");
+    ended.ends(&json!(30), &Value::Null, "build-limit", "4.18");
+    ended.run.says("more than 250 MiB of memory");
 }

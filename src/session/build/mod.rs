@@ -73,6 +73,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) private: &'a PrivateDirs,
     /// Where the record goes.
     pub(super) record: &'a Path,
+    /// Whether no install in this run has listed what was not run.
+    pub(super) alone: bool,
 }
 
 impl Run {
@@ -131,6 +133,18 @@ fn select<'a>(
         }
     }
     let found = |finding| around.recorder.send(Event::Found(finding));
+    let left = refused.iter().map(|(one, _)| *one).chain(unnamed.iter().copied());
+    for one in left.filter(|_| around.alone) {
+        for script in &one.scripts {
+            around.recorder.send(Event::ScriptSuppressed {
+                name: one.name.clone(),
+                version: one.version.clone(),
+                path: one.path.clone(),
+                script: script.name.clone(),
+                command: script.command.clone(),
+            });
+        }
+    }
     for (one, why) in &refused {
         let message = format!("`{}` is not built: {why}", one.purl);
         let finding = Finding::new(Code::BuildUnapproved, &one.path, message)
