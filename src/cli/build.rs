@@ -13,6 +13,9 @@ pub(super) struct Arguments {
     /// Only print what wants to run code, and the approvals that it would take. Runs nothing.
     #[arg(long)]
     propose: bool,
+    /// Run the project's own install scripts too, with everything that is installed as its toolchain.
+    #[arg(long)]
+    project: bool,
 }
 
 impl Arguments {
@@ -35,7 +38,10 @@ impl Arguments {
         }
         let options = options.into_run(manager, manager.name().into(), vec!["build".into()]);
         session::run(session::Options {
-            build: Builds::Alone,
+            build: match self.project {
+                true => Builds::Project,
+                false => Builds::Alone,
+            },
             ..options
         })
     }
@@ -44,7 +50,10 @@ impl Arguments {
 /// The manager whose project lies here, or above, among those that build.
 fn manager_here() -> Option<&'static dyn Manager> {
     let here = std::env::current_dir().ok()?;
-    let all = manager::ALL.iter().copied().filter(|one| one.builder().is_some());
+    let all = manager::ALL
+        .iter()
+        .copied()
+        .filter(|one| one.builder().is_some());
     let mut all = all.filter(|one| {
         let manifests = one.manifests();
         let mut above = here.ancestors();

@@ -81,6 +81,9 @@ pub trait Builder: std::fmt::Debug + Sync {
     /// What wants to run code, dependencies before those that need them.
     fn wanted(&self, request: &BuildRequest<'_>) -> Result<Vec<Wanted>, Finding>;
 
+    /// The project itself, where it has code of its own that an install would run.
+    fn own(&self, request: &BuildRequest<'_>) -> Result<Option<Wanted>, Finding>;
+
     /// Whether the component's folder holds what the artifact holds, and nothing else.
     fn compare(&self, wanted: &Wanted, artifact: &mut dyn Read) -> Result<(), Finding>;
 

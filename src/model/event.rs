@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Anchor, BuildEnd, BuildFile, BuildProgram, BuildStart, ControlId, Digest, Exception, Finding, InstalledPackage, KnownRepository, Probed,
-    Vouched,
+    Anchor, BuildEnd, BuildFile, BuildProgram, BuildStart, ControlId, Digest, Exception, Finding,
+    InstalledPackage, KnownRepository, Probed, Vouched,
 };
 
 /// A program that takes part in the run, with what identifies it.

@@ -19,11 +19,14 @@ use super::kernel::{self, Call};
 use super::manager::Profile;
 use crate::model::{Digest, Integrity, Limits};
 
-/// The embedded profile.
-const PROFILE: &str = include_str!("../../profiles/build.toml");
+/// The embedded profile, TOML.
+pub const PROFILE: &str = include_str!("../../profiles/build.toml");
 
 /// Largest value of a limit that is a mistake no more.
 const LARGEST: u32 = 1 << 24;
+
+/// Its name, beside those of managers.
+pub const NAME: &str = "build";
 
 /// The profile of builds; empty where it cannot be read, which the tests exclude.
 pub fn profile() -> &'static Profile {
@@ -305,7 +308,10 @@ mod tests {
                 false => old.to_owned(),
             });
             let error = policy(&text, false).unwrap_err();
-            assert!(error.starts_with(&format!("v4run.toml:{line}: ")), "{error}");
+            assert!(
+                error.starts_with(&format!("v4run.toml:{line}: ")),
+                "{error}"
+            );
         }
         for key in ["owner", "reason", "digest", "purl", "expires", "toolchain"] {
             let text = table(|old| match old.starts_with(key) {
@@ -348,7 +354,10 @@ mod tests {
         }
         let verdict = |name: &str| {
             let mut calls = calls().iter();
-            calls.find(|call| call.name == name).unwrap().verdict(&none, 1)
+            calls
+                .find(|call| call.name == name)
+                .unwrap()
+                .verdict(&none, 1)
         };
         assert_eq!(verdict("clone"), Some(Verdict::Judge(Judge::Process)));
         assert_eq!(verdict("vfork"), Some(Verdict::Judge(Judge::Process)));

@@ -20,8 +20,8 @@ mod signing;
 pub use approval::Approval;
 pub use assurance::{AgeExemption, CLIENT, StatedFact};
 pub use manager::{
-    Action, Artifacts, CallRule, Command, Does, EnvironmentEntry, Grammar, MagicEntry, Pass, PathAccess,
-    PathEntry, Profile, Programs, Setting, Writes,
+    Action, Artifacts, CallRule, Command, Does, EnvironmentEntry, Grammar, MagicEntry, Pass,
+    PathAccess, PathEntry, Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
 pub use schema::schema;

@@ -96,7 +96,10 @@ const TEXTS: [(&str, &str); 51] = [
     ),
     ("builds.limits", "What it may use."),
     ("seconds", "Longest time."),
-    ("cpu-seconds", "Most processor time, all processes together."),
+    (
+        "cpu-seconds",
+        "Most processor time, all processes together.",
+    ),
     ("memory-mib", "Most memory, all processes together."),
     ("processes", "Most processes and threads, living or not."),
     ("file-mib", "Largest file."),

@@ -83,7 +83,11 @@ fn verified(summary: &Summary) -> Option<String> {
 
 /// What ran by approval.
 fn built(summary: &Summary) -> Option<String> {
-    let mut names: Vec<&str> = summary.builds.iter().map(|one| one.start.purl.as_str()).collect();
+    let mut names: Vec<&str> = summary
+        .builds
+        .iter()
+        .map(|one| one.start.purl.as_str())
+        .collect();
     names.dedup();
     if names.is_empty() {
         return None;

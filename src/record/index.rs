@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use url::Url;
 
 use crate::model::{
-    BuildEnd, BuildFile, BuildProgram, BuildStart, Decision, Digest, Event, Exception, Finding, InstalledPackage, Integrity, KnownRepository,
-    Probed, Released, TlsPeer, Tool, Vouched,
+    BuildEnd, BuildFile, BuildProgram, BuildStart, Decision, Digest, Event, Exception, Finding,
+    InstalledPackage, Integrity, KnownRepository, Probed, Released, TlsPeer, Tool, Vouched,
 };
 
 /// What the proxy released for an installed package.

@@ -12,7 +12,8 @@ use super::Outcome;
 use super::index::Index;
 use crate::diag::{Exit, ManagerStatus, REFUSED, REFUSED_BEFORE_START, severity};
 use crate::model::{
-    Anchor, BuildEnd, BuildStart, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict, Severity, Status,
+    Anchor, BuildEnd, BuildStart, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict,
+    Severity, Status,
 };
 
 /// Version of the record's form; grows when a reader of the old form would misread the new one.

@@ -93,7 +93,10 @@ fn limit(limits: &Limits) -> std::io::Result<()> {
     for (resource, most) in [
         (Resource::RLIMIT_DATA, mib(limits.memory).saturating_mul(2)),
         (Resource::RLIMIT_FSIZE, mib(limits.file)),
-        (Resource::RLIMIT_CPU, u64::from(limits.cpu_seconds).saturating_mul(2)),
+        (
+            Resource::RLIMIT_CPU,
+            u64::from(limits.cpu_seconds).saturating_mul(2),
+        ),
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
     ] {
         let (_, before) = getrlimit(resource)?;

@@ -87,6 +87,8 @@ pub enum Builds {
     After,
     /// It builds what was installed before, and installs nothing.
     Alone,
+    /// The same, and the project's own code after that.
+    Project,
 }
 
 /// The machine's policy.
@@ -278,9 +280,10 @@ impl Run {
             store: &store,
             private: &private,
             record: place,
-            alone: self.options.build == Builds::Alone,
+            own: self.options.build == Builds::Project,
+            alone: matches!(self.options.build, Builds::Alone | Builds::Project),
         };
-        if self.options.build == Builds::Alone {
+        if around.alone {
             return self.build(&around, ended);
         }
         ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed)?;

@@ -67,7 +67,10 @@ impl Building {
 
     /// Whether a file lies in the toolchain.
     pub(super) fn has(&self, path: &Path) -> bool {
-        self.toolchain.roots.iter().any(|root| lies_below(path, root))
+        self.toolchain
+            .roots
+            .iter()
+            .any(|root| lies_below(path, root))
     }
 
     /// Each program is hashed once.
@@ -148,8 +151,12 @@ impl Supervisor {
 
     /// A signal to a process.
     pub(super) fn signal(&self, notification: &Notification, subject: String) -> Answer {
-        let inside = self.build.as_ref().is_some_and(|build| build.toolchain.signals);
-        if inside || process_of(notification.thread) == Some(descriptor(notification.arguments[0])) {
+        let inside = self
+            .build
+            .as_ref()
+            .is_some_and(|build| build.toolchain.signals);
+        if inside || process_of(notification.thread) == Some(descriptor(notification.arguments[0]))
+        {
             return Answer::GoOn(Continue::LandlockDecides);
         }
         let message = format!("`{subject}` refused: this kernel cannot keep signals inside");

@@ -188,6 +188,14 @@ impl Supervisor {
         let own = ["self", "thread-self", process.to_string().as_str()].contains(&first);
         let opened = if own && OWN.contains(&rest) {
             File::open(format!("/proc/{process}/{rest}"))
+        } else if own && rest == "exe" && self.build.is_some() {
+            // Its own program tells an interpreter which libc it has.
+            std::fs::read_link(format!("/proc/{process}/exe")).and_then(|program| {
+                match self.is_readable(&program) {
+                    true => File::open(program),
+                    false => Err(io::Error::from_raw_os_error(libc::EACCES)),
+                }
+            })
         } else if MACHINE.contains(&text.as_ref()) {
             File::open(&named.lexical)
         } else {

@@ -84,16 +84,26 @@ fn a_native_module_is_refused_with_the_approval_that_it_takes_and_builds_with_it
     assert_ne!(node(&project, LOAD).code(), 0, "it needs a build");
     let refused = project.v4run(&["build"]).run();
     refused.refuses(126, "build-unapproved", "4.18");
-    refused.says("[[builds]]").says(&package.sha512).says("node-gyp rebuild");
+    refused
+        .says("[[builds]]")
+        .says(&package.sha512)
+        .says("node-gyp rebuild");
     assert!(!project.path("node_modules/native/build").exists());
 
     let proposed = project.v4run_plain(&["build", "--propose"]).run();
     proposed.succeeds();
     let proposed = &proposed.stdout;
-    assert!(proposed.contains("# pkg:npm/native@1.0.0 in node_modules/native"), "{proposed}");
+    assert!(
+        proposed.contains("# pkg:npm/native@1.0.0 in node_modules/native"),
+        "{proposed}"
+    );
     // As it is printed it has no owner, and the policy refuses it.
     project.file("v4run.toml", proposed);
-    project.v4run(&["build"]).run().exits(125).says("v4run.toml");
+    project
+        .v4run(&["build"])
+        .run()
+        .exits(125)
+        .says("v4run.toml");
     let filled = proposed
         .replace("owner = \"\"", "owner = \"build team\"")
         .replace("reason = \"\"", "reason = \"needs a native module\"")
@@ -115,9 +125,15 @@ fn a_native_module_is_refused_with_the_approval_that_it_takes_and_builds_with_it
     let compiler = record.event("build-program", |event| {
         event["path"].as_str().unwrap().ends_with("/cc1plus")
     });
-    assert_eq!(compiler["sha256"], sha256(Path::new(compiler["path"].as_str().unwrap())));
+    assert_eq!(
+        compiler["sha256"],
+        sha256(Path::new(compiler["path"].as_str().unwrap()))
+    );
     let arguments = compiler["arguments"].as_array().unwrap();
-    assert!(arguments.iter().any(|word| word == "../addon.cc"), "{compiler}");
+    assert!(
+        arguments.iter().any(|word| word == "../addon.cc"),
+        "{compiler}"
+    );
     let file = record.event("build-file", |event| {
         event["path"] == "node_modules/native/build/Release/native.node"
     });
@@ -130,7 +146,9 @@ fn a_native_module_is_refused_with_the_approval_that_it_takes_and_builds_with_it
 
     // What was built is no longer what was installed.
     let again = project.v4run(&["build"]).run();
-    again.refuses(126, "build-unapproved", "4.18").says("which its archive does not");
+    again
+        .refuses(126, "build-unapproved", "4.18")
+        .says("which its archive does not");
 }
 
 fn sha256(path: &Path) -> String {
@@ -155,7 +173,11 @@ fn an_install_builds_what_is_approved_at_once() {
     assert_eq!(status(&run, "4.18"), "waived", "{}", run.told());
     assert_eq!(status(&run, "4.13"), "verified", "{}", run.told());
     assert!(!project.path("node_modules/other/ran").exists());
-    let listed = run.record().suppressed().iter().filter(|one| one["kind"] == "script");
+    let listed = run
+        .record()
+        .suppressed()
+        .iter()
+        .filter(|one| one["kind"] == "script");
     let names: Vec<&Value> = listed.map(|one| &one["name"]).collect();
     assert_eq!(names, ["other"], "{}", run.told());
     run.says("not built, because nobody approves them: pkg:npm/other@1.0.0");
@@ -172,8 +194,16 @@ fn an_approval_is_about_these_bytes_this_platform_and_these_days() {
     for (from, to, said) in [
         (built.sha512.as_str(), other.as_str(), "was installed from"),
         ("2999-12-31", "2020-01-01", "was over on 2020-01-01"),
-        ("toolchain", "platform = \"linux-other\"\ntoolchain", "is for linux-other"),
-        ("\"/usr/lib/gcc\"", "\"/nowhere\"", "its toolchain `/nowhere`"),
+        (
+            "toolchain",
+            "platform = \"linux-other\"\ntoolchain",
+            "is for linux-other",
+        ),
+        (
+            "\"/usr/lib/gcc\"",
+            "\"/nowhere\"",
+            "its toolchain `/nowhere`",
+        ),
         ("\"/usr/bin\", ", "", "has no `sh`"),
     ] {
         project.file("v4run.toml", &good.replace(from, to));
@@ -183,13 +213,18 @@ fn an_approval_is_about_these_bytes_this_platform_and_these_days() {
     }
     for (from, to, line) in [("owner", "ownr", 4), ("2999-12-31", "soon", 6)] {
         project.file("v4run.toml", &good.replace(from, to));
-        project.v4run(&["build"]).run().exits(125).says(&format!("v4run.toml:{line}"));
+        project
+            .v4run(&["build"])
+            .run()
+            .exits(125)
+            .says(&format!("v4run.toml:{line}"));
     }
     // A folder that is not what was approved.
     project.file("v4run.toml", &good);
     project.file("node_modules/native/index.js", "changed");
     let run = project.v4run(&["build"]).run();
-    run.refuses(126, "build-unapproved", "4.18").says("`index.js` is not what its archive holds");
+    run.refuses(126, "build-unapproved", "4.18")
+        .says("`index.js` is not what its archive holds");
     assert!(!ran());
     project.v4run(&["npm", "ci"]).run().succeeds();
     project.v4run(&["build"]).run().succeeds();
@@ -206,13 +241,55 @@ fn a_script_that_fails_is_told_and_a_project_without_any_is_fine() {
     let (project, built) = installed(&registry, &package);
     project.file("v4run.toml", &approval(&built, TOOLS));
     let run = project.v4run(&["build"]).run();
-    run.exits(7).says("install of `pkg:npm/native@1.0.0` did not succeed");
-    run.record().event("found", |event| event["code"] == "build-failed");
+    run.exits(7)
+        .says("install of `pkg:npm/native@1.0.0` did not succeed");
+    run.record()
+        .event("found", |event| event["code"] == "build-failed");
     assert!(project.path("node_modules/native/first").exists());
     assert!(!project.path("node_modules/native/last").exists());
 
     let (plain, _) = installed(&registry, &Package::new("plain", "1.0.0"));
-    plain.v4run(&["build"]).run().succeeds().says("nothing that is installed here");
+    plain
+        .v4run(&["build"])
+        .run()
+        .succeeds()
+        .says("nothing that is installed here");
+}
+
+#[test]
+fn the_project_s_own_scripts_run_by_a_switch_of_their_own() {
+    let registry = Registry::start();
+    registry.publish(&Package::new("tool", "1.0.0").bin("tool", "cli.js"));
+    let project = Project::new(&registry);
+    let scripts = |prepare: &str| {
+        let manifest = json!({
+            "name": "project", "version": "1.0.0", "scripts": { "prepare": prepare },
+            "dependencies": { "tool": "1.0.0" },
+        });
+        project.lock(&registry, &manifest);
+    };
+    scripts("tool > made.txt");
+    project.file(".git/config", "as it was");
+    project.v4run(&["npm", "ci"]).run().succeeds();
+    project
+        .v4run(&["build"])
+        .run()
+        .succeeds()
+        .says("nothing that is installed here");
+    assert!(!project.path("made.txt").exists());
+    let run = project.v4run(&["build", "--project"]).run();
+    run.succeeds().says("the command line answers until");
+    assert_eq!(fs::read_to_string(project.path("made.txt")).unwrap(), "1\n");
+    assert_eq!(status(&run, "4.18"), "waived");
+    run.record()
+        .event("build-file", |event| event["path"] == "made.txt");
+    for place in [".git/config", "node_modules/tool/cli.js", "v4run.toml"] {
+        scripts(&format!("echo evil > {place}"));
+        let run = project.v4run(&["build", "--project"]).run();
+        run.refuses(120, "file-access-refused", "4.18");
+        let text = fs::read_to_string(project.path(place)).unwrap_or_default();
+        assert!(!text.contains("evil"), "{place}");
+    }
 }
 
 /// A hostile package: what its script comes to bare, and by v4run under an approval.
@@ -261,7 +338,10 @@ fn hostile(script: &str, limits: &str) -> Hostile {
     let bare = result(&project, "bare");
     let (project, package, _listener) = stage("ours");
     project.v4run(&["npm", "ci"]).run().succeeds();
-    project.file("v4run.toml", &approval(&package, &format!("{TOOLS}\n{limits}")));
+    project.file(
+        "v4run.toml",
+        &approval(&package, &format!("{TOOLS}\n{limits}")),
+    );
     let run = project.v4run(&["build"]).run();
     Hostile {
         bare,
@@ -290,17 +370,37 @@ fn a_build_has_no_network() {
              {{ socket.destroy(); done('connected'); }}).on('error', failed); }});"
         )
     };
-    hostile(&connect("port, '127.0.0.1'"), "").ends(&json!("connected"), &json!("EACCES"), "network-refused", "4.1");
+    hostile(&connect("port, '127.0.0.1'"), "").ends(
+        &json!("connected"),
+        &json!("EACCES"),
+        "network-refused",
+        "4.1",
+    );
     let ended = hostile(&connect("home + '/socket'"), "");
-    ended.ends(&json!("connected"), &json!("EACCES"), "network-refused", "4.1");
+    ended.ends(
+        &json!("connected"),
+        &json!("EACCES"),
+        "network-refused",
+        "4.1",
+    );
     let script = "const place = require('os').tmpdir() + '/s'; const server = net.createServer(); await new Promise((done, failed) => server.on('error', failed).listen(place, done)); server.close(); return 'listening';";
-    hostile(script, "").ends(&json!("listening"), &json!("EACCES"), "network-refused", "4.1");
+    hostile(script, "").ends(
+        &json!("listening"),
+        &json!("EACCES"),
+        "network-refused",
+        "4.1",
+    );
 }
 
 #[test]
 fn a_build_neither_writes_outside_nor_reads_secrets() {
     let ended = hostile("fs.writeFileSync(out, 'x'); return 'written';", "");
-    ended.ends(&json!("written"), &json!("EACCES"), "file-access-refused", "4.18");
+    ended.ends(
+        &json!("written"),
+        &json!("EACCES"),
+        "file-access-refused",
+        "4.18",
+    );
     assert!(!ended.project.outside("canary").exists());
     hostile("return fs.readFileSync(home + '/secret', 'utf8');", "").ends(
         &json!("a secret of the user"),
@@ -308,7 +408,11 @@ fn a_build_neither_writes_outside_nor_reads_secrets() {
         "file-access-refused",
         "4.18",
     );
-    hostile("fs.writeFileSync('../neighbour.js', 'x'); return 'written';", "").ends(
+    hostile(
+        "fs.writeFileSync('../neighbour.js', 'x'); return 'written';",
+        "",
+    )
+    .ends(
         &json!("written"),
         &json!("EACCES"),
         "file-access-refused",
@@ -336,10 +440,13 @@ fn a_build_executes_its_toolchain_only() {
 
 #[test]
 fn a_build_leaves_nothing_behind() {
-    let script = "cp.spawn('sleep', ['2'], { detached: true, stdio: 'ignore' }).unref(); return 'left';";
+    let script =
+        "cp.spawn('sleep', ['2'], { detached: true, stdio: 'ignore' }).unref(); return 'left';";
     let ended = hostile(script, "");
     ended.ends(&json!("left"), &json!("left"), "process-refused", "4.18");
-    ended.run.says("1 processes had to be ended after the build");
+    ended
+        .run
+        .says("1 processes had to be ended after the build");
 }
 
 #[test]
@@ -347,8 +454,15 @@ fn a_build_ends_at_its_limits() {
     let bomb = "let count = 0; for (; count < 80; count++) { const child = cp.spawn('sleep', ['1'], { stdio: 'ignore' }); await new Promise((done, failed) => child.on('spawn', done).on('error', failed)); } return count;";
     let ended = hostile(bomb, "limits = { processes = 60 }");
     assert_eq!(ended.bare, 80);
-    ended.run.refuses(120, "build-limit", "4.18").says("its limit");
-    assert!([json!("EAGAIN"), Value::Null].contains(&ended.ours), "{}", ended.ours);
+    ended
+        .run
+        .refuses(120, "build-limit", "4.18")
+        .says("its limit");
+    assert!(
+        [json!("EAGAIN"), Value::Null].contains(&ended.ours),
+        "{}",
+        ended.ours
+    );
 
     let hang = "await sleep(4000); return 'late';";
     let ended = hostile(hang, "limits = { seconds = 1 }");
@@ -359,7 +473,8 @@ fn a_build_ends_at_its_limits() {
     let ended = hostile(spin, "limits = { cpu-seconds = 1 }");
     ended.ends(&json!("spun"), &Value::Null, "build-limit", "4.18");
 
-    let large = "fs.writeFileSync('large', Buffer.alloc(8 << 20)); return fs.statSync('large').size;";
+    let large =
+        "fs.writeFileSync('large', Buffer.alloc(8 << 20)); return fs.statSync('large').size;";
     let ended = hostile(large, "limits = { file-mib = 2 }");
     ended.ends(&json!(8 << 20), &json!("EFBIG"), "build-limit", "4.18");
     ended.run.says("reached the limit of 2 MiB");

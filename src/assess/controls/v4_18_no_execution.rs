@@ -132,7 +132,11 @@ fn waived(index: &Index<'_>, verdict: Verdict) -> Verdict {
         true => "nothing was installed in this run".to_owned(),
         // Without a whole install under it there is nothing to waive.
         false if verdict.status != Status::Enforced => return verdict,
-        false => format!("beside that it is {}: {}", verdict.status.name(), verdict.detail),
+        false => format!(
+            "beside that it is {}: {}",
+            verdict.status.name(),
+            verdict.detail
+        ),
     };
     let components: BTreeSet<&str> = index.builds.iter().map(|one| one.purl.as_str()).collect();
     let more = match components.len() {
@@ -219,13 +223,22 @@ mod tests {
         let verdict = status(&events);
         assert_eq!(verdict.status, Status::Waived);
         assert_eq!(verdict.modifiers, ["builds: 1 by digest"]);
-        assert!(verdict.detail.starts_with("build team answers until 2030-01-01 for code of pkg:npm/native@1.0.0"), "{}", verdict.detail);
+        assert!(
+            verdict.detail.starts_with(
+                "build team answers until 2030-01-01 for code of pkg:npm/native@1.0.0"
+            ),
+            "{}",
+            verdict.detail
+        );
         // Without its end the monitor is in doubt; nothing of an install that is not whole is waived.
         events.pop();
         assert_eq!(status(&events).status, Status::Unknown);
         let mut alone: Vec<Event> = healthy();
         alone.retain(|event| {
-            matches!(event, Event::RunStarted { .. } | Event::Enforced { .. } | Event::Contained { .. })
+            matches!(
+                event,
+                Event::RunStarted { .. } | Event::Enforced { .. } | Event::Contained { .. }
+            )
         });
         assert_eq!(status(&alone).status, Status::Unknown);
         alone.extend([start, end]);

@@ -57,7 +57,10 @@ pub(super) fn wanting(root: &Path) -> Vec<InstalledPackage> {
         let of = |lock: &'_ Option<Lock>| lock.as_ref()?.packages.get(path).cloned();
         of(&promised).or_else(|| of(&recorded))
     };
-    let all = disk.packages.iter().filter(|(path, _)| path.contains("node_modules/"));
+    let all = disk
+        .packages
+        .iter()
+        .filter(|(path, _)| path.contains("node_modules/"));
     let mut packages: Vec<InstalledPackage> = all
         .map(|(path, found)| package(path, found, entry(path).as_ref(), &disk))
         .collect();
@@ -66,7 +69,11 @@ pub(super) fn wanting(root: &Path) -> Vec<InstalledPackage> {
     while !packages.is_empty() {
         let waits = |package: &InstalledPackage| {
             let mut needs = package.dependencies.iter();
-            needs.any(|need| packages.iter().any(|one| one.path == *need && one.path != package.path))
+            needs.any(|need| {
+                packages
+                    .iter()
+                    .any(|one| one.path == *need && one.path != package.path)
+            })
         };
         let free = packages.iter().position(|package| !waits(package));
         ordered.push(packages.remove(free.unwrap_or_default()));
@@ -77,7 +84,9 @@ pub(super) fn wanting(root: &Path) -> Vec<InstalledPackage> {
 
 /// Names of the programs that a package at that place brings.
 pub(super) fn programs(folder: &Path) -> Vec<String> {
-    let bytes = read::file(&folder.join("package.json"), manifest::LIMIT).ok().flatten();
+    let bytes = read::file(&folder.join("package.json"), manifest::LIMIT)
+        .ok()
+        .flatten();
     let value = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
     let value = value.unwrap_or_default();
     match &value["bin"] {
@@ -248,7 +257,7 @@ fn shown(resolved: &str) -> String {
 }
 
 /// Package URL of an npm package.
-fn purl(name: &str, version: &str) -> String {
+pub(super) fn purl(name: &str, version: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')

@@ -111,7 +111,11 @@ fn every_socket_triple_gets_the_verdict_of_the_table() {
                     for kind in [kind, kind | u64::from(flags), kind | 1 << 40] {
                         let arguments = [domain, kind, protocol, 0, 0, 0];
                         let answer = answer(filters, socket, NATIVE, &arguments);
-                        assert_eq!(answer, expected(*rules, socket, &arguments), "{arguments:x?}");
+                        assert_eq!(
+                            answer,
+                            expected(*rules, socket, &arguments),
+                            "{arguments:x?}"
+                        );
                         open += u32::from(answer == RET_ALLOW);
                     }
                 }

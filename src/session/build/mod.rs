@@ -19,12 +19,13 @@ use super::signals::Signals;
 use super::{Ended, Run, SYSTEM_POLICY, places, prepare, say};
 use crate::diag::ManagerStatus;
 use crate::manager::{BuildRequest, Builder, Manager, PrivateDirs, Step, Wanted};
-use crate::model::{BuildStart, Code, Event, Finding, Integrity};
+use crate::model::{BuildStart, Code, Event, Finding, Integrity, Limits};
 use crate::profile::Policy;
 use crate::profile::build::Build;
 use crate::record::Recorder;
 use crate::sandbox;
 use crate::store::{Blobs, Content, Directory};
+use crate::verify::hash::sha256_from;
 
 mod produced;
 mod propose;
@@ -47,7 +48,10 @@ enum Standing<'a> {
 }
 
 fn standing<'a>(policy: &'a Policy, wanted: &Wanted) -> Standing<'a> {
-    let named = policy.builds.iter().filter(|build| build.purl == wanted.purl);
+    let named = policy
+        .builds
+        .iter()
+        .filter(|build| build.purl == wanted.purl);
     let mut why = None;
     for build in named {
         match build.objection(wanted.integrity.as_ref(), SystemTime::now()) {
@@ -75,11 +79,17 @@ pub(super) struct Surroundings<'a> {
     pub(super) record: &'a Path,
     /// Whether no install in this run has listed what was not run.
     pub(super) alone: bool,
+    /// Whether the caller wants the project's own code to run.
+    pub(super) own: bool,
 }
 
 impl Run {
     /// Builds what is approved.
-    pub(super) fn build(&self, around: &Surroundings<'_>, ended: &mut Ended) -> Result<(), Finding> {
+    pub(super) fn build(
+        &self,
+        around: &Surroundings<'_>,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
         let builder = builder(self.options.manager)?;
         sandbox::offered().map_err(|failure| unenforceable(&failure))?;
         let spared = children().unwrap_or_default();
@@ -93,6 +103,10 @@ impl Run {
         };
         ended.project.root = builder.root(&request)?;
         let wanted = builder.wanted(&request)?;
+        let own = match around.own {
+            true => own(builder, &request)?,
+            false => None,
+        };
         let Some(approved) = select(around, &wanted, ended) else {
             return Ok(());
         };
@@ -103,7 +117,7 @@ impl Run {
             request,
             spared: &spared,
         };
-        let result = builds.all(&approved, ended);
+        let result = builds.all(&approved, own.as_ref(), ended);
         let contained = end_all(&spared);
         if !contained.left.is_empty() {
             let left = format!("{:?}", contained.left);
@@ -115,6 +129,41 @@ impl Run {
         });
         result
     }
+}
+
+/// The project itself with the approval that the command line is.
+fn own(
+    builder: &'static dyn Builder,
+    request: &BuildRequest<'_>,
+) -> Result<Option<(Wanted, Build)>, Finding> {
+    let Some(wanted) = builder.own(request)? else {
+        return Ok(None);
+    };
+    if request.policy.lockdown {
+        let message = "the system policy is locked down, so that nobody else lets code run";
+        let finding = Finding::new(Code::BuildUnapproved, "--project", message);
+        return Err(finding.with_hint("run the project's own scripts apart from the install"));
+    }
+    let texts: Vec<String> = wanted
+        .scripts
+        .iter()
+        .map(|one| one.command.clone())
+        .collect();
+    let digest = sha256_from(&mut texts.join("\n").as_bytes());
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let build = Build {
+        purl: wanted.purl.clone(),
+        digest: digest.map_err(|error| internal("digest", error))?,
+        owner: "the command line".to_owned(),
+        reason: "the project's own scripts".to_owned(),
+        expires: now.get(..10).unwrap_or_default().to_owned(),
+        platform: None,
+        toolchain: wanted.toolchain.iter().map(PathBuf::from).collect(),
+        headers: None,
+        limits: Limits::default(),
+        stated_in: "--project".to_owned(),
+    };
+    Ok(Some((wanted, build)))
 }
 
 /// What is to be built; `None` where that is nothing, or something is refused.
@@ -133,7 +182,10 @@ fn select<'a>(
         }
     }
     let found = |finding| around.recorder.send(Event::Found(finding));
-    let left = refused.iter().map(|(one, _)| *one).chain(unnamed.iter().copied());
+    let left = refused
+        .iter()
+        .map(|(one, _)| *one)
+        .chain(unnamed.iter().copied());
     for one in left.filter(|_| around.alone) {
         for script in &one.scripts {
             around.recorder.send(Event::ScriptSuppressed {
@@ -150,6 +202,9 @@ fn select<'a>(
         let finding = Finding::new(Code::BuildUnapproved, &one.path, message)
             .with_hint("review it again, then correct the approval: `v4run build --propose`");
         found(finding);
+    }
+    if around.own && refused.is_empty() {
+        return Some(approved);
     }
     if wanted.is_empty() {
         say("v4run: nothing that is installed here wants to be built");
@@ -170,7 +225,11 @@ fn select<'a>(
         return None;
     }
     if !unnamed.is_empty() {
-        let names: Vec<&str> = unnamed.iter().map(|one| one.purl.as_str()).take(NAMED).collect();
+        let names: Vec<&str> = unnamed
+            .iter()
+            .map(|one| one.purl.as_str())
+            .take(NAMED)
+            .collect();
         say(&format!(
             "v4run: not built, because nobody approves them: {}; `v4run build --propose` shows what they want",
             crate::diag::sanitize(&names.join(", "))
@@ -189,14 +248,28 @@ struct Builds<'a> {
 }
 
 impl Builds<'_> {
-    fn all(&self, approved: &[(&Wanted, &Build)], ended: &mut Ended) -> Result<(), Finding> {
+    fn all(
+        &self,
+        approved: &[(&Wanted, &Build)],
+        own: Option<&(Wanted, Build)>,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
         for (wanted, build) in approved {
             self.kept_apart(&wanted.folder)?;
             // Nothing starts before everything is known to be what was approved.
             self.compare(wanted, build)?;
         }
+        if let Some((own, _)) = own {
+            self.kept_apart(&own.folder)?;
+        }
+        // What there is to do is done, if that is nothing.
+        if approved.is_empty() && own.is_none() {
+            (ended.started, ended.status) = (true, Some(ManagerStatus::Exited(0)));
+        }
         let mut signals = Signals::open()?;
-        for (number, (wanted, build)) in approved.iter().enumerate() {
+        let own = own.map(|(wanted, build)| (wanted, build));
+        let all = approved.iter().copied().chain(own);
+        for (number, (wanted, build)) in all.enumerate() {
             let private = self.private(number)?;
             let before = produced::Snapshot::take(&wanted.folder)?;
             let status = self.one(wanted, build, &private, &mut signals, ended);
@@ -288,7 +361,8 @@ impl Builds<'_> {
         let make = |name: &str| {
             let path = base.join(name);
             let made = std::fs::create_dir_all(&path);
-            made.map(|()| path).map_err(|error| internal("private directory", error))
+            made.map(|()| path)
+                .map_err(|error| internal("private directory", error))
         };
         Ok(PrivateDirs {
             home: make("home")?,
@@ -306,7 +380,8 @@ impl Builds<'_> {
             Some(place) => {
                 let shown = place.display().to_string();
                 let message = format!("`{shown}` would lie where a build may write");
-                Err(Finding::new(Code::Usage, shown, message).with_hint("name another place for it"))
+                Err(Finding::new(Code::Usage, shown, message)
+                    .with_hint("name another place for it"))
             }
             None => Ok(()),
         }

@@ -13,7 +13,7 @@ use crate::model::{BuildFile, Code, Digest, Event, Finding, Limits};
 use crate::verify::hash::sha256_of;
 
 /// Entries that a folder may have.
-const ENTRIES: usize = 200_000;
+const ENTRIES: usize = 1_000_000;
 /// Produced files that are recorded one by one.
 const RECORDED: usize = 10_000;
 
@@ -75,7 +75,11 @@ impl Snapshot {
             if size >= most {
                 let shown = path.display().to_string();
                 let message = format!("`{shown}` reached the limit of {} MiB", limits.file);
-                events.push(Event::Found(Finding::new(Code::BuildLimit, "file", message)));
+                events.push(Event::Found(Finding::new(
+                    Code::BuildLimit,
+                    "file",
+                    message,
+                )));
             }
             let change = match (before, now) {
                 (None, _) => "new",
@@ -85,7 +89,11 @@ impl Snapshot {
             if count <= RECORDED {
                 events.push(Event::BuildFile(BuildFile {
                     purl: wanted.purl.clone(),
-                    path: path.strip_prefix(root).unwrap_or(path).display().to_string(),
+                    path: path
+                        .strip_prefix(root)
+                        .unwrap_or(path)
+                        .display()
+                        .to_string(),
                     sha256,
                     size,
                     change: change.to_owned(),
@@ -94,11 +102,18 @@ impl Snapshot {
         }
         if count > RECORDED {
             let message = format!("it left {count} files; {RECORDED} are recorded");
-            events.push(Event::Found(Finding::new(Code::BuildLimit, &wanted.path, message)));
+            events.push(Event::Found(Finding::new(
+                Code::BuildLimit,
+                &wanted.path,
+                message,
+            )));
         }
         if let Some(path) = foreign {
             let shown = path.display().to_string();
-            let message = format!("the build of `{}` changed `{shown}` of another component", wanted.purl);
+            let message = format!(
+                "the build of `{}` changed `{shown}`, which is not its own",
+                wanted.purl
+            );
             let finding = Finding::new(Code::FileAccessRefused, shown, message);
             events.push(Event::Found(finding.with_hint("install anew with `v4run`")));
         }
@@ -118,7 +133,9 @@ fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, Entry>) -> io::Result<()> {
                 continue;
             }
             if found.len() >= ENTRIES {
-                return Err(io::Error::other("it holds more files than any build leaves"));
+                return Err(io::Error::other(
+                    "it holds more files than any build leaves",
+                ));
             }
             let state = if kind.is_symlink() {
                 Entry::Link(std::fs::read_link(&path)?)
@@ -170,9 +187,13 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        let expected = [("build/a.node", "new"), ("gone", "removed"), ("other", "changed")];
-        let expected = expected
-            .map(|(path, change)| (format!("node_modules/a/{path}"), change.to_owned()));
+        let expected = [
+            ("build/a.node", "new"),
+            ("gone", "removed"),
+            ("other", "changed"),
+        ];
+        let expected =
+            expected.map(|(path, change)| (format!("node_modules/a/{path}"), change.to_owned()));
         assert_eq!(files, expected);
         write("node_modules/b/index.js", "2");
         let foreign = told().into_iter().any(

@@ -13,10 +13,7 @@ use crate::profile::build::platform;
 use crate::session::places;
 
 /// Text about everything that wants to run code in the project at the working directory.
-pub fn propose(
-    manager: &'static dyn Manager,
-    explicit: Option<&Path>,
-) -> Result<String, Finding> {
+pub fn propose(manager: &'static dyn Manager, explicit: Option<&Path>) -> Result<String, Finding> {
     let directory = places::working_directory()?;
     let environment = environment();
     let home = places::home(&environment);
@@ -59,7 +56,10 @@ pub(super) fn scripts(wanted: &Wanted) -> String {
 
 /// The approval that would cover a component.
 pub(super) fn table(wanted: &Wanted) -> String {
-    let digest = wanted.integrity.as_ref().and_then(|one| one.deciding().next());
+    let digest = wanted
+        .integrity
+        .as_ref()
+        .and_then(|one| one.deciding().next());
     let Some(digest) = digest else {
         return "# it has no digest of its own, so that nothing could approve it\n".to_owned();
     };

@@ -99,7 +99,10 @@ impl Stage<'_> {
             landlock_abi: report.landlock_abi,
             landlock_errata: report.landlock_errata,
             seccomp_filters: report.seccomp_filters,
-            memory: supervisor.memory_way().unwrap_or("nothing was read").to_owned(),
+            memory: supervisor
+                .memory_way()
+                .unwrap_or("nothing was read")
+                .to_owned(),
             single_layer: sandbox::single_layer(report.landlock_abi),
         });
         self.recorder.send(supervisor.counted());
@@ -165,25 +168,26 @@ impl Stage<'_> {
         .into_iter()
         .cloned()
         .collect();
-        let (begin, used, reaped) = (
-            Instant::now(),
-            usage::disk(&folders),
-            usage::waited_for(),
-        );
+        let (begin, used, reaped) = (Instant::now(), usage::disk(&folders), usage::waited_for());
         let mut watched = Watched::default();
         loop {
             while let Some(signal) = signals.next() {
                 // Whoever interrupts v4run wants all of it to end.
                 watched.interrupted = true;
                 let _ = kill(main, signal);
-                let ends = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+                let ends = [
+                    Signal::SIGINT,
+                    Signal::SIGTERM,
+                    Signal::SIGHUP,
+                    Signal::SIGQUIT,
+                ];
                 if ends.contains(&signal) {
                     supervisor.close();
                     let _ = kill(main, Signal::SIGKILL);
                 }
             }
-            if let Some(status) = process::try_wait(main)
-                .map_err(|error| internal("waiting for a build", error))?
+            if let Some(status) =
+                process::try_wait(main).map_err(|error| internal("waiting for a build", error))?
             {
                 watched.status = Some(ended(status));
                 watched.disk = usage::disk(&folders).saturating_sub(used);
@@ -198,13 +202,19 @@ impl Stage<'_> {
             let over = if begin.elapsed() > seconds(limits.seconds) {
                 Some(format!("it took longer than {} s", limits.seconds))
             } else if processor > seconds(limits.cpu_seconds) {
-                Some(format!("it used more than {} s of processor time", limits.cpu_seconds))
+                Some(format!(
+                    "it used more than {} s of processor time",
+                    limits.cpu_seconds
+                ))
             } else if living.memory > mib(limits.memory) {
                 Some(format!("it used more than {} MiB of memory", limits.memory))
             } else if disk > mib(limits.disk) {
                 Some(format!("it put more than {} MiB on disk", limits.disk))
             } else if supervisor.processes().1 {
-                Some(format!("it started more than {} processes", limits.processes))
+                Some(format!(
+                    "it started more than {} processes",
+                    limits.processes
+                ))
             } else {
                 None
             };

@@ -65,7 +65,9 @@ fn below(process: i32) -> Vec<i32> {
     let lists = lists.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists
         .flat_map(|list| {
-            let numbers = list.split_ascii_whitespace().filter_map(|id| id.parse().ok());
+            let numbers = list
+                .split_ascii_whitespace()
+                .filter_map(|id| id.parse().ok());
             numbers.collect::<Vec<i32>>()
         })
         .collect()
@@ -130,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_process_below_is_seen_with_its_memory() {
-        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
         let id = Pid::from_raw(child.id().cast_signed());
         let with = living(&[]).memory;
         let without = living(&[id]).memory;

@@ -13,8 +13,8 @@ use flate2::read::GzDecoder;
 
 use crate::manager::Wanted;
 use crate::model::{Code, Digest, Finding};
-use crate::verify::hash::sha256_of;
 use crate::verify::hash::sha256_from;
+use crate::verify::hash::sha256_of;
 
 /// Files that an archive, or a folder, may have.
 const FILES: usize = 200_000;
@@ -66,7 +66,9 @@ fn unpack(artifact: &mut dyn Read) -> io::Result<BTreeMap<PathBuf, Digest>> {
         let mut parts = path.components().filter(|part| *part != Component::CurDir);
         parts.next();
         let mut path: PathBuf = parts.collect();
-        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        let plain = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         if !plain || path.as_os_str().is_empty() || files.len() >= FILES {
             return Err(io::Error::other("it holds what no package does"));
         }
@@ -110,7 +112,9 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
-            archive.append_data(&mut header, name, content.as_bytes()).unwrap();
+            archive
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap()
     }
@@ -135,16 +139,30 @@ mod tests {
         };
         write("package.json", "{}");
         write("src/a.cc", "int a;");
-        assert!(judge().unwrap_err().message.contains("`.npmignore` cannot be read"));
+        assert!(
+            judge()
+                .unwrap_err()
+                .message
+                .contains("`.npmignore` cannot be read")
+        );
         write(".npmignore", "x");
         write("node_modules/other/index.js", "1");
         judge().unwrap();
         write("src/a.cc", "int b;");
-        assert!(judge().unwrap_err().message.contains("`src/a.cc` is not what"));
+        assert!(
+            judge()
+                .unwrap_err()
+                .message
+                .contains("`src/a.cc` is not what")
+        );
         write("src/a.cc", "int a;");
         write("build/x.node", "");
         let finding = judge().unwrap_err();
-        assert!(finding.message.contains("holds `build/x.node`"), "{}", finding.message);
+        assert!(
+            finding.message.contains("holds `build/x.node`"),
+            "{}",
+            finding.message
+        );
         assert_eq!(finding.code, Code::BuildUnapproved);
         assert!(compare(&wanted, &mut &b"no archive"[..]).is_err());
     }

@@ -39,7 +39,10 @@ pub(super) fn proposal(
     let mut roots: Vec<PathBuf> = system.filter(|path| path.is_dir()).collect();
     let node = runtime.node.parent().map(Path::to_path_buf);
     roots.extend(node.filter(|node| !roots.iter().any(|root| node.starts_with(root))));
-    let mut proposed: Vec<String> = roots.iter().map(|path| path.display().to_string()).collect();
+    let mut proposed: Vec<String> = roots
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     // A program of another package is named where a script says its name.
     let mut words: Vec<&str> = scripts
         .iter()
@@ -66,7 +69,9 @@ pub(super) fn proposal(
 
 /// Install trees that a package's scripts see, the nearest first.
 fn trees(root: &Path, folder: &Path) -> Vec<PathBuf> {
-    let inside = folder.ancestors().take_while(|place| place.starts_with(root));
+    let inside = folder
+        .ancestors()
+        .take_while(|place| place.starts_with(root));
     let trees = inside.map(|place| place.join("node_modules"));
     trees.filter(|path| path.is_dir()).collect()
 }
@@ -84,12 +89,16 @@ pub(super) fn plan(
         .filter_map(|path| Path::new(path).canonicalize().ok())
         .find(|path| toolchain.iter().any(|root| path.starts_with(root)));
     let Some(shell) = shell else {
-        return Err(unusable(step, "its toolchain has no `sh`, which starts every script"));
+        return Err(unusable(
+            step,
+            "its toolchain has no `sh`, which starts every script",
+        ));
     };
     let headers = headers(runtime, step);
     let command = step.script.command.as_str();
     let arguments = ["sh", "-c", command].map(OsString::from).to_vec();
-    let (rules, runtime_roots) = rules(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
+    let (rules, runtime_roots) =
+        rules(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
     let launch = Launch {
         executable: shell.into_os_string(),
         arguments,
@@ -124,10 +133,13 @@ fn toolchain(root: &Path, step: &Step<'_>) -> Result<Vec<PathBuf>, Finding> {
     for stated in &step.build.toolchain {
         let shown = stated.display();
         let real = root.join(stated).canonicalize();
-        let real = real
-            .map_err(|error| unusable(step, &format!("its toolchain `{shown}`: {error}")))?;
+        let real =
+            real.map_err(|error| unusable(step, &format!("its toolchain `{shown}`: {error}")))?;
         if !real.is_dir() {
-            return Err(unusable(step, &format!("its toolchain `{shown}` is no directory")));
+            return Err(unusable(
+                step,
+                &format!("its toolchain `{shown}` is no directory"),
+            ));
         }
         if stated.is_relative() && !real.starts_with(root.join("node_modules")) {
             let why = format!("its toolchain `{shown}` does not lie in the install tree");
@@ -159,8 +171,17 @@ fn environment(
     let (wanted, private) = (step.wanted, step.private);
     let mut path: Vec<PathBuf> = Vec::new();
     // Programs of other packages are found only where the approval names any.
-    if step.build.toolchain.iter().any(|stated| stated.is_relative()) {
-        path.extend(trees(root, &wanted.folder).into_iter().map(|tree| tree.join(".bin")));
+    if step
+        .build
+        .toolchain
+        .iter()
+        .any(|stated| stated.is_relative())
+    {
+        path.extend(
+            trees(root, &wanted.folder)
+                .into_iter()
+                .map(|tree| tree.join(".bin")),
+        );
     }
     let wrappers = WRAPPERS.iter().map(|name| runtime.npm.join(name));
     path.extend(wrappers.filter(|place| place.is_dir()).take(1));
@@ -241,7 +262,11 @@ fn rules(
     let needs = elf::needs(shell)
         .map_err(|error| unusable(step, &format!("`{}`: {error}", shell.display())))?;
     for loader in needs.interpreter.iter().chain(&runtime.needs.interpreter) {
-        grant(loader, Access::Execute, "the program loader starts programs");
+        grant(
+            loader,
+            Access::Execute,
+            "the program loader starts programs",
+        );
         roots.push(loader.clone().into_os_string());
     }
     for entry in &profile().paths {
@@ -265,12 +290,22 @@ fn rules(
     }
     if let Some(headers) = headers {
         let include = headers.join("include/node");
-        let place = if include.is_dir() { include } else { headers.to_path_buf() };
+        let place = if include.is_dir() {
+            include
+        } else {
+            headers.to_path_buf()
+        };
         let place = place.canonicalize().unwrap_or(place);
         grant(&place, Access::Read, "headers for native modules");
     }
-    grant(&tree, Access::Read, "the installed tree");
-    grant(&step.wanted.folder, Access::Write, "the folder of the component");
+    if tree.is_dir() {
+        grant(&tree, Access::Read, "the installed tree");
+    }
+    grant(
+        &step.wanted.folder,
+        Access::Write,
+        "the folder of the component",
+    );
     for (path, why) in [
         (&step.private.home, "home directory of this build"),
         (&step.private.tmp, "temporary files of this build"),

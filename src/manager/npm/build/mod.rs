@@ -2,16 +2,17 @@
 //!
 //! What wants to run is what an install left out: `preinstall`, `install`, `postinstall`, and the build that
 //! npm adds where a `binding.gyp` lies beside the manifest. A script runs as npm runs it, by `sh -c` in the
-//! package's folder, with npm's own node-gyp, which belongs to the system. It sees its toolchain, headers,
+//! package's folder, or the project's, with npm's own node-gyp, which belongs to the system. It sees its toolchain, headers,
 //! libraries and the installed tree; it writes its own folder and private directories.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::find::{Runtime, Search};
+use super::manifest::PROJECT_HOOKS;
 use super::{project, tree};
 use crate::manager::{BuildRequest, Builder, Planned, Step, Wanted};
-use crate::model::Finding;
+use crate::model::{Finding, Script};
 
 mod artifact;
 mod launch;
@@ -36,7 +37,10 @@ impl Builder for Gyp {
             let inner = folder.join("node_modules");
             Some(Wanted {
                 toolchain: launch::proposal(&runtime, &root, &folder, &package.scripts),
-                others: Some(inner).filter(|path| path.is_dir()).into_iter().collect(),
+                others: Some(inner)
+                    .filter(|path| path.is_dir())
+                    .into_iter()
+                    .collect(),
                 purl: package.purl,
                 name: package.name,
                 version: package.version,
@@ -47,6 +51,56 @@ impl Builder for Gyp {
             })
         });
         Ok(wanted.collect())
+    }
+
+    fn own(&self, request: &BuildRequest<'_>) -> Result<Option<Wanted>, Finding> {
+        let root = self.root(request)?;
+        let Some(manifest) = project::read_manifest(&root)? else {
+            return Ok(None);
+        };
+        let hooks = manifest.hooks(PROJECT_HOOKS);
+        let mut scripts: Vec<Script> = hooks
+            .map(|(name, command)| Script {
+                name: name.to_owned(),
+                command: command.to_owned(),
+            })
+            .collect();
+        let own = |name: &str| manifest.scripts.contains_key(name);
+        if root.join("binding.gyp").is_file() && !own("install") && !own("preinstall") {
+            let script = Script {
+                name: "binding.gyp".to_owned(),
+                command: "node-gyp rebuild".to_owned(),
+            };
+            scripts.insert(0, script);
+        }
+        if scripts.is_empty() {
+            return Ok(None);
+        }
+        let runtime = runtime(request, &root)?;
+        let mut toolchain = launch::proposal(&runtime, &root, &root, &[]);
+        let tree = "node_modules";
+        // The project's own scripts call what it depends on.
+        toolchain.extend(Some(tree.to_owned()).filter(|_| root.join(tree).is_dir()));
+        let name = manifest.name.clone().unwrap_or_default();
+        let version = manifest.version.clone().unwrap_or_default();
+        let kept = [
+            tree,
+            ".git",
+            "v4run.toml",
+            "package.json",
+            "package-lock.json",
+        ];
+        Ok(Some(Wanted {
+            purl: tree::purl(&name, &version),
+            name,
+            version,
+            path: String::new(),
+            integrity: None,
+            scripts,
+            others: kept.iter().map(|name| root.join(name)).collect(),
+            toolchain,
+            folder: root,
+        }))
     }
 
     fn compare(&self, wanted: &Wanted, artifact: &mut dyn Read) -> Result<(), Finding> {
