@@ -6,9 +6,13 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::project::{Project, program};
@@ -171,7 +175,8 @@ fn an_install_builds_what_is_approved_at_once() {
     run.succeeds();
     node(&project, LOAD).succeeds();
     assert_eq!(status(&run, "4.18"), "waived", "{}", run.told());
-    assert_eq!(status(&run, "4.13"), "verified", "{}", run.told());
+    // The install before it is judged as ever.
+    assert_eq!(status(&run, "4.13"), "enforced", "{}", run.told());
     assert!(!project.path("node_modules/other/ran").exists());
     let listed = run
         .record()
@@ -436,6 +441,39 @@ fn a_build_executes_its_toolchain_only() {
         "code-map-refused",
         "4.18",
     );
+}
+
+#[test]
+fn a_build_signals_nobody_outside() {
+    let mut bystander = Command::new("sh")
+        .args(["-c", "trap '' USR1; sleep 120 & wait; wait"])
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let script = format!(
+        "process.kill({}, 'SIGUSR1'); return 'sent';",
+        bystander.id()
+    );
+    let ended = hostile(&script, "");
+    let group = Pid::from_raw(bystander.id().cast_signed());
+    killpg(group, Signal::SIGKILL).unwrap();
+    bystander.wait().unwrap();
+    ended.ends(
+        &json!("sent"),
+        &json!("EPERM"),
+        "kernel-surface-refused",
+        "4.18",
+    );
+    // What it started itself it may end.
+    let script = "const child = cp.spawn('sleep', ['60']); child.kill('SIGTERM'); return await \
+                  new Promise((done) => child.on('exit', (_, signal) => done(signal)));";
+    let ended = hostile(script, "");
+    assert_eq!(
+        (&ended.bare, &ended.ours),
+        (&json!("SIGTERM"), &json!("SIGTERM"))
+    );
+    ended.run.succeeds();
 }
 
 #[test]
