@@ -26,6 +26,8 @@ const TEXT: usize = 8192;
 
 /// Where libc looks for a name service cache before it reads its files.
 const NAMES: &str = "/var/run/nscd/socket";
+/// Generations of processes that are looked at.
+const DEPTH: usize = 64;
 /// Size of a Unix socket's address.
 const ADDRESS: usize = 110;
 
@@ -151,15 +153,18 @@ impl Supervisor {
 
     /// A signal to a process.
     pub(super) fn signal(&self, notification: &Notification, subject: String) -> Answer {
-        let inside = self
-            .build
-            .as_ref()
-            .is_some_and(|build| build.toolchain.signals);
-        if inside || process_of(notification.thread) == Some(descriptor(notification.arguments[0]))
-        {
+        let target = descriptor(notification.arguments[0]);
+        let own = process_of(notification.thread) == Some(target);
+        let build = self.build.as_ref();
+        let kept = build.is_some_and(|build| build.toolchain.signals);
+        if own || (kept && is_below(target)) {
             return Answer::GoOn(Continue::LandlockDecides);
         }
-        let message = format!("`{subject}` refused: this kernel cannot keep signals inside");
+        let why = match kept {
+            true => "it would reach a process outside the build",
+            false => "this kernel cannot keep signals inside",
+        };
+        let message = format!("`{subject}` refused: {why}");
         let finding = Finding::new(Code::KernelSurfaceRefused, subject, message);
         Answer::Refuse(libc::EPERM, Box::new(finding))
     }
@@ -250,5 +255,60 @@ impl Supervisor {
         }
         found.push("…".to_owned());
         found
+    }
+}
+
+/// Whether a signal to that number reaches nothing but processes of the build: for the record, Landlock decides.
+fn is_below(target: i32) -> bool {
+    let session = std::process::id().cast_signed();
+    let mut process = match target {
+        0 => return true,
+        -1 => return false,
+        other => other.saturating_abs(),
+    };
+    if process == session {
+        return false;
+    }
+    for _ in 0..DEPTH {
+        // What is not there is nobody's: the kernel says so.
+        let Some(parent) = parent_of(process) else {
+            return true;
+        };
+        if parent == session {
+            return true;
+        }
+        if parent <= 1 {
+            return false;
+        }
+        process = parent;
+    }
+    false
+}
+
+fn parent_of(process: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_one_of_somebody_else() {
+        let own = std::process::id().cast_signed();
+        let mut child = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
+        let below = child.id().cast_signed();
+        assert!(is_below(below) && is_below(-below) && is_below(0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let parent = parent_of(own).unwrap();
+        for outside in [own, parent, -1, 1] {
+            assert!(!is_below(outside), "{outside}");
+        }
     }
 }

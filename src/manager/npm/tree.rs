@@ -84,19 +84,12 @@ pub(super) fn wanting(root: &Path) -> Vec<InstalledPackage> {
 
 /// Names of the programs that a package at that place brings.
 pub(super) fn programs(folder: &Path) -> Vec<String> {
-    let bytes = read::file(&folder.join("package.json"), manifest::LIMIT)
+    let bytes = read::file(&folder.join("package.json"), manifest::LIMIT);
+    let manifest = bytes
         .ok()
-        .flatten();
-    let value = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    let value = value.unwrap_or_default();
-    match &value["bin"] {
-        serde_json::Value::Object(map) => map.keys().cloned().collect(),
-        serde_json::Value::String(_) => {
-            let name = value["name"].as_str().unwrap_or_default();
-            vec![name.rsplit('/').next().unwrap_or_default().to_owned()]
-        }
-        _ => Vec::new(),
-    }
+        .flatten()
+        .and_then(|bytes| Manifest::parse(&bytes).ok());
+    manifest.map(|found| found.commands).unwrap_or_default()
 }
 
 /// The tree after the run.
