@@ -256,6 +256,9 @@ impl Run {
             );
             return Err(Finding::new(Code::Usage, "trust", message));
         }
+        if self.options.build != Builds::None {
+            build::builder(manager)?;
+        }
         let policy = self.policy()?;
         ended.level = policy.level.and_then(|number| {
             Level::ALL
@@ -356,7 +359,8 @@ impl Run {
         seeds.weed();
         ended.prepared = Some(prepared);
         result?;
-        if self.options.build == Builds::After && ended.status == Some(ManagerStatus::Exited(0)) {
+        let succeeded = ended.status == Some(ManagerStatus::Exited(0));
+        if self.options.build == Builds::After && ended.installed.is_some() && succeeded {
             self.build(&around, ended)?;
         }
         Ok(())

@@ -253,6 +253,10 @@ fn a_script_that_fails_is_told_and_a_project_without_any_is_fine() {
     assert!(project.path("node_modules/native/first").exists());
     assert!(!project.path("node_modules/native/last").exists());
 
+    // What cannot be built says so before it installs.
+    let run = project.v4run(&["--build", "uv", "sync"]).run();
+    run.exits(125).says("uv has no builds");
+
     let (plain, _) = installed(&registry, &Package::new("plain", "1.0.0"));
     plain
         .v4run(&["build"])

@@ -62,7 +62,7 @@ fn standing<'a>(policy: &'a Policy, wanted: &Wanted) -> Standing<'a> {
     why.map_or(Standing::Unnamed, Standing::Refused)
 }
 
-fn builder(manager: &'static dyn Manager) -> Result<&'static dyn Builder, Finding> {
+pub(super) fn builder(manager: &'static dyn Manager) -> Result<&'static dyn Builder, Finding> {
     manager.builder().ok_or_else(|| {
         let message = format!("{} has no builds that could be approved", manager.name());
         Finding::new(Code::Usage, "build", message)
@@ -101,7 +101,12 @@ impl Run {
             home: home.as_deref(),
             policy: around.policy,
         };
-        ended.project.root = builder.root(&request)?;
+        let root = builder.root(&request)?;
+        if !around.alone && ended.project.root != root {
+            let message = "`--build` is for the install tree of the project here";
+            return Err(Finding::new(Code::Usage, "--build", message));
+        }
+        ended.project.root = root;
         let wanted = builder.wanted(&request)?;
         let own = match around.own {
             true => own(builder, &request)?,
@@ -273,12 +278,15 @@ impl Builds<'_> {
             let private = self.private(number)?;
             let before = produced::Snapshot::take(&wanted.folder)?;
             let status = self.one(wanted, build, &private, &mut signals, ended);
-            for event in before.changes(wanted, &ended.project.root, build.limits) {
-                self.around.recorder.send(event);
-            }
+            let changes = before.changes(wanted, &ended.project.root, build.limits);
+            let clean = !changes.iter().any(|event| matches!(event, Event::Found(_)));
+            changes
+                .into_iter()
+                .for_each(|event| self.around.recorder.send(event));
             ended.built.push(wanted.path.clone());
             ended.status = status?;
-            if ended.status != Some(ManagerStatus::Exited(0)) {
+            // What it changed elsewhere must not run as something that was compared before.
+            if ended.status != Some(ManagerStatus::Exited(0)) || !clean {
                 return Ok(());
             }
         }
