@@ -85,11 +85,18 @@ fn doubts(index: &Index<'_>) -> Vec<String> {
         "the start of the run is not recorded",
     );
     require(index.enforced.is_some(), "the sandbox was not confirmed");
-    require(index.proxy_ready, "the verifying proxy did not come up");
     require(
-        index.manager_exit.is_some(),
-        "the end of the manager was not seen",
+        index.build_ends.len() == index.builds.len(),
+        "the end of a build was not seen",
     );
+    // A run that only builds has neither a network nor a manager.
+    if !index.only_builds() {
+        require(index.proxy_ready, "the verifying proxy did not come up");
+        require(
+            index.manager_exit.is_some(),
+            "the end of the manager was not seen",
+        );
+    }
     require(
         index.contained,
         "it was not confirmed that nothing of the run is left",

@@ -19,6 +19,7 @@ use crate::session::children::{LAUNCHER, LOOK, PROXY};
 use crate::sys;
 
 mod assess;
+mod build;
 mod doctor;
 mod explain;
 mod generate;
@@ -58,6 +59,9 @@ struct RunOptions {
     /// may name the file, or hold the key itself.
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
+    /// After the install, build what the policy approves; see `v4run build`.
+    #[arg(long)]
+    build: bool,
     /// Before the start, move away what is kept from earlier runs and is not what was verified.
     #[arg(long)]
     repair: bool,
@@ -82,6 +86,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// The 19 controls of a record.
     Assess(assess::Arguments),
+    /// Run the install scripts and native builds that the policy approves, without network.
+    Build(build::Arguments),
     /// Whether a record is intact.
     Verify(verify::Arguments),
     /// A policy to begin with, all of it comments, from what a run saw: v4run.toml.
@@ -158,6 +164,7 @@ fn typed(arguments: Vec<OsString>) -> u8 {
         Command::Diff(diff) => diff.run(),
         Command::Shims(shims) => shims.run(),
         Command::Generate(generate) => generate.run(),
+        Command::Build(build) => build.run(arguments.options),
         Command::Trust(trust) => arguments.options.run(trust.words, true),
         Command::Manager(words) => arguments.options.run(words, false),
     }
@@ -190,6 +197,10 @@ impl RunOptions {
             sign_key: self.sign_key,
             repair: self.repair,
             rehearsal: false,
+            build: match self.build {
+                true => session::Builds::After,
+                false => session::Builds::None,
+            },
             manager,
             word,
             arguments,

@@ -39,6 +39,7 @@ impl Arguments {
             sign_key: None,
             repair: false,
             rehearsal: false,
+            build: session::Builds::None,
         });
         let plan = match plan {
             Ok(plan) => plan,

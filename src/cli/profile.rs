@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{complain, print};
 use crate::diag;
 use crate::manager;
-use crate::profile::{Profile, facts};
+use crate::profile::{Profile, build, facts};
 use crate::session;
 
 /// What is asked about the profiles.
@@ -25,7 +25,7 @@ enum Question {
     /// asks by default; without a name the policy that counts here, and
     /// where each value came from.
     Show {
-        /// Name of a package manager.
+        /// Name of a package manager, or `build`.
         name: Option<String>,
     },
 }
@@ -37,6 +37,7 @@ impl Arguments {
                 for manager in manager::ALL {
                     print(manager.name());
                 }
+                print(build::NAME);
                 0
             }
             Question::Show { name: None } => match session::effective::show(policy) {
@@ -49,6 +50,10 @@ impl Arguments {
                     diag::ERROR
                 }
             },
+            Question::Show { name: Some(name) } if name == build::NAME => {
+                print(build::PROFILE);
+                0
+            }
             Question::Show { name: Some(name) } => match manager::by_name(name) {
                 Some(manager) => {
                     print(manager.profile());

@@ -16,6 +16,7 @@ use crate::model::{
 use crate::profile::{Pass, Policy};
 
 mod bare;
+mod build;
 mod copy;
 mod elf;
 #[cfg(any(test, feature = "fuzz"))]
@@ -31,6 +32,7 @@ pub mod uv;
 mod version;
 
 pub use bare::{bare, project_above};
+pub use build::{BuildRequest, Builder, Planned, Step, Wanted};
 pub use elf::interpreter;
 pub use place::{MARKER, is_program, is_self, others_write};
 
@@ -379,6 +381,11 @@ pub trait Manager: std::fmt::Debug + Sync {
         let name = self.name();
         let message = format!("no rehearsal: {name} runs nothing that it downloads");
         Err(Finding::new(Code::Usage, name, message))
+    }
+
+    /// How components of an install are built, where they can be.
+    fn builder(&self) -> Option<&dyn Builder> {
+        None
     }
 
     /// The run's certificate in another form than PEM, where the manager reads none: name of a file

@@ -178,9 +178,18 @@ codes! {
     ViewMismatch, "view-mismatch", Violation, control(19),
         "What was fetched, what the manager recorded and what is on disk differ.",
         "Remove the install directory and install again; if it stays, the manager or a package tampers.";
+    BuildUnapproved, "build-unapproved", Violation, control(18),
+        "A component wants to run code once, and no approval of the policy covers these very bytes here and now.",
+        "Review what `v4run build --propose` prints, fill in owner and reason, and add it to the policy.";
+    BuildLimit, "build-limit", Violation, control(18),
+        "A build went over a limit of time, memory, processor, processes or disk, and was ended.",
+        "Look at what it did in the record; raise the limit under `builds` in the policy if it really needs that.";
+    BuildFailed, "build-failed", Failure, None,
+        "A script of an approved component did not succeed.",
+        "Its output says why; the toolchain may lack a program that the approval does not name.";
     SuppressedScript, "script-suppressed", Note, None,
         "Install-time code of a package was not run.",
-        "Review it; if the package needs it, run that step on purpose after the install.";
+        "Review it; if the package needs it, approve that step and run it with `v4run build` after the install.";
     SuppressedProbe, "probe-suppressed", Note, None,
         "A harmless probe that the profile expects was refused.",
         "Nothing to do.";

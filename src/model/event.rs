@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Anchor, ControlId, Digest, Exception, Finding, InstalledPackage, KnownRepository, Probed,
-    Vouched,
+    Anchor, BuildEnd, BuildFile, BuildProgram, BuildStart, ControlId, Digest, Exception, Finding,
+    InstalledPackage, KnownRepository, Probed, Vouched,
 };
 
 /// A program that takes part in the run, with what identifies it.
@@ -292,6 +292,14 @@ pub enum Event {
         /// The command line.
         command: String,
     },
+    /// A script of an approved component begins, in a sandbox of its own.
+    BuildStarted(BuildStart),
+    /// A program that a build started.
+    BuildProgram(BuildProgram),
+    /// A script of an approved component ended.
+    BuildEnded(BuildEnd),
+    /// A file that a build left.
+    BuildFile(BuildFile),
     /// A finding: violation, error, failure or note, as its code says.
     Found(Finding),
     /// The manager ended.

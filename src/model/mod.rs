@@ -4,6 +4,7 @@
 //! It must not decide anything and must not import another module of the crate.
 
 mod assurance;
+mod build;
 mod code;
 mod component;
 mod control;
@@ -20,6 +21,7 @@ mod verdict;
 pub mod xml;
 
 pub use assurance::{Exception, Fact, KnownRepository, Outcome, Probed, Voucher};
+pub use build::{BuildEnd, BuildFile, BuildProgram, BuildStart, Limits};
 pub use code::{Code, Severity};
 pub use component::{InstalledPackage, Script, Taxonomy, spellings};
 pub use control::{ControlId, Status};

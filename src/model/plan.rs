@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Code, Digest, Event, Integrity, Secret, Signing};
+use super::{Code, Digest, Event, Integrity, Limits, Secret, Signing};
 
 /// What Landlock grants on a path. A grant on a directory covers everything below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Access {
     List,
     /// Read and execute one file: the manager's ELF and its program interpreter.
     Execute,
+    /// Read, list and execute what lies below a directory: a toolchain of a build.
+    Programs,
     /// Read, create, change, remove, rename below a directory. Never devices, sockets or pipes.
     Write,
     /// Read and change the content of one existing file.
@@ -57,6 +59,10 @@ pub struct Launch {
     /// The ELF that one child process may execute, once. `None`: the run is one process.
     #[serde(default)]
     pub child: Option<OsString>,
+    /// The limits of an approved build, which may start processes from its toolchain and has no
+    /// network at all. `None`: an install.
+    #[serde(default)]
+    pub build: Option<Limits>,
 }
 
 /// Bytes that mark an artifact format.

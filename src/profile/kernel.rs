@@ -5,8 +5,9 @@
 //! unless one of its arms matches; the first matching arm decides. Arguments are compared by their
 //! low 32 bits where the kernel reads an `int`, in full only for pointers.
 //!
-//! The table is a floor for every manager; a profile cannot lower it. Numbers come from the
-//! kernel's headers by way of `libc`.
+//! The table is a floor for every manager; a profile cannot lower it. An approved build has a table
+//! of its own ([`Rules::Build`]): the same calls, of which `profiles/build.toml` puts a few under
+//! another rule. Numbers come from the kernel's headers by way of `libc`.
 
 use libc::{
     CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
@@ -30,6 +31,10 @@ pub enum Judge {
     Change,
     /// Mode, owner and time of files: Landlock does not see them.
     Metadata,
+    /// A new process or thread of a build.
+    Process,
+    /// A signal of a build.
+    Signal,
 }
 
 /// What a matching arm does.
@@ -111,7 +116,37 @@ impl Call {
     }
 }
 
-/// The call of that number.
+/// Which table a process is under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// That of every install.
+    #[default]
+    Install,
+    /// That of an approved build.
+    Build,
+}
+
+impl Rules {
+    /// Every call.
+    pub fn all(self) -> Box<dyn Iterator<Item = &'static Call>> {
+        match self {
+            Self::Install => Box::new(all()),
+            Self::Build => Box::new(super::build::calls().iter()),
+        }
+    }
+
+    /// The call of that number.
+    pub fn by_number(self, number: i64) -> Option<&'static Call> {
+        match self {
+            Self::Install => by_number(number),
+            Self::Build => super::build::calls()
+                .iter()
+                .find(|call| call.number == number),
+        }
+    }
+}
+
+/// The call of that number in the table of installs.
 pub fn by_number(number: i64) -> Option<&'static Call> {
     TABLE
         .iter()
@@ -187,23 +222,47 @@ const fn namespace(flag: &'static [Test]) -> Arm {
     }
 }
 
-const CLONE: &[Arm] = &[
-    namespace(&[Test::Masked(0, bits(CLONE_NEWUSER), bits(CLONE_NEWUSER))]),
-    namespace(&[Test::Masked(0, bits(CLONE_NEWNS), bits(CLONE_NEWNS))]),
-    namespace(&[Test::Masked(0, bits(CLONE_NEWPID), bits(CLONE_NEWPID))]),
-    namespace(&[Test::Masked(0, bits(CLONE_NEWNET), bits(CLONE_NEWNET))]),
-    namespace(&[Test::Masked(0, bits(CLONE_NEWIPC), bits(CLONE_NEWIPC))]),
-    namespace(&[Test::Masked(0, bits(CLONE_NEWUTS), bits(CLONE_NEWUTS))]),
-    namespace(&[Test::Masked(
-        0,
-        bits(CLONE_NEWCGROUP),
-        bits(CLONE_NEWCGROUP),
-    )]),
-    Arm {
-        tests: &[Test::Masked(0, bits(CLONE_THREAD), 0)],
-        verdict: Verdict::Refuse(EACCES, Code::ProcessRefused),
-    },
-];
+/// `clone` with that last word on what makes no namespace.
+macro_rules! cloning {
+    ($last:expr) => {
+        &[
+            namespace(&[Test::Masked(0, bits(CLONE_NEWUSER), bits(CLONE_NEWUSER))]),
+            namespace(&[Test::Masked(0, bits(CLONE_NEWNS), bits(CLONE_NEWNS))]),
+            namespace(&[Test::Masked(0, bits(CLONE_NEWPID), bits(CLONE_NEWPID))]),
+            namespace(&[Test::Masked(0, bits(CLONE_NEWNET), bits(CLONE_NEWNET))]),
+            namespace(&[Test::Masked(0, bits(CLONE_NEWIPC), bits(CLONE_NEWIPC))]),
+            namespace(&[Test::Masked(0, bits(CLONE_NEWUTS), bits(CLONE_NEWUTS))]),
+            namespace(&[Test::Masked(
+                0,
+                bits(CLONE_NEWCGROUP),
+                bits(CLONE_NEWCGROUP),
+            )]),
+            $last,
+        ]
+    };
+}
+
+const CLONE: &[Arm] = cloning!(Arm {
+    tests: &[Test::Masked(0, bits(CLONE_THREAD), 0)],
+    verdict: Verdict::Refuse(EACCES, Code::ProcessRefused),
+});
+
+/// Another rule that a call may be under in a build, by its name in `profiles/build.toml`.
+pub(super) fn relaxation(rule: &str) -> Option<&'static [Arm]> {
+    const PROCESSES: &[Arm] = cloning!(always(Verdict::Judge(Judge::Process)));
+    const FORKS: &[Arm] = &[always(Verdict::Judge(Judge::Process))];
+    const SIGNALS: &[Arm] = &[always(Verdict::Judge(Judge::Signal))];
+    const NOWHERE: &[Arm] = &[always(Verdict::Judge(Judge::Connect))];
+    match rule {
+        "processes" => Some(PROCESSES),
+        "forks" => Some(FORKS),
+        "signals" => Some(SIGNALS),
+        "unix-streams" => Some(SOCKETPAIR),
+        "nowhere" => Some(NOWHERE),
+        "free" => Some(&[]),
+        _ => None,
+    }
+}
 
 /// A file-backed mapping with `PROT_EXEC`; anonymous ones are the manager's own JIT.
 const MAP: &[Arm] = &[Arm {

@@ -36,6 +36,9 @@ pub struct Profile {
     /// Refusals that are expected.
     #[serde(rename = "probe")]
     pub probes: Vec<Probe>,
+    /// System calls that are under another rule than in an install; of the profile of builds only.
+    #[serde(rename = "call")]
+    pub calls: Vec<CallRule>,
     /// Subcommands.
     #[serde(rename = "command")]
     pub commands: Vec<Command>,
@@ -73,6 +76,18 @@ pub enum PathAccess {
     Runtime,
     /// A device node.
     Device,
+}
+
+/// System calls under another rule, with one reason.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRule {
+    /// Names of calls.
+    pub names: Vec<String>,
+    /// The rule.
+    pub rule: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Variables with one reason.

@@ -8,6 +8,7 @@ use url::Url;
 
 mod approval;
 mod assurance;
+pub mod build;
 pub mod facts;
 pub mod kernel;
 mod manager;
@@ -19,8 +20,8 @@ mod signing;
 pub use approval::Approval;
 pub use assurance::{AgeExemption, CLIENT, StatedFact};
 pub use manager::{
-    Action, Artifacts, Command, Does, EnvironmentEntry, Grammar, MagicEntry, Pass, PathAccess,
-    PathEntry, Profile, Programs, Setting, Writes,
+    Action, Artifacts, CallRule, Command, Does, EnvironmentEntry, Grammar, MagicEntry, Pass,
+    PathAccess, PathEntry, Profile, Programs, Setting, Writes,
 };
 pub use raw::ShapeError;
 pub use schema::schema;
@@ -46,6 +47,8 @@ pub struct Policy {
     pub artifacts: Vec<NamedArtifact>,
     /// Code that may run although it was downloaded.
     pub approvals: Vec<Approval>,
+    /// Components that may run code once, in a sandbox of its own.
+    pub builds: Vec<build::Build>,
     /// Findings in artifacts that are refusals, not notes.
     pub refuse: Vec<Code>,
     /// Which names belong to which repository.

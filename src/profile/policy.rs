@@ -19,6 +19,7 @@ use url::Url;
 
 use super::approval;
 use super::assurance::{self, Excepted};
+use super::build;
 use super::facts;
 use super::raw::{self, RawArtifact, RawPin, RawPolicy};
 use super::signing;
@@ -109,6 +110,17 @@ impl Policy {
                 file.invalid(Some(line), &wrong.message)
             };
             self.approvals.push(approval.map_err(refused)?);
+        }
+        for raw in &raw.builds {
+            if locked {
+                return Err(file.locked(&raw.digest, "builds"));
+            }
+            let build = build::read(raw, file.place(raw.digest.span().start));
+            let refused = |wrong: approval::Wrong| {
+                let line = raw::line_of(&file.text, wrong.at);
+                file.invalid(Some(line), &wrong.message)
+            };
+            self.builds.push(build.map_err(refused)?);
         }
         // Only ever more is refused, so that everybody may say it.
         for found in &raw.refuse {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use super::build::RawBuild;
 use super::signing::{RawKey, RawPublisher, RawSource};
 
 /// A file that is no TOML of the expected shape.
@@ -38,6 +39,8 @@ pub(super) struct RawPolicy {
     pub(super) pins: Vec<RawPin>,
     #[serde(default)]
     pub(super) approvals: Vec<RawApproval>,
+    #[serde(default)]
+    pub(super) builds: Vec<RawBuild>,
     #[serde(default)]
     pub(super) refuse: Vec<Spanned<String>>,
     #[serde(default)]

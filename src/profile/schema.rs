@@ -17,7 +17,7 @@ use super::raw::RawPolicy;
 use crate::model::{Level, LookMode};
 
 /// What keys are for, by the key alone or after the table that it stands in.
-const TEXTS: [(&str, &str); 38] = [
+const TEXTS: [(&str, &str); 51] = [
     (
         "level",
         "The run fails unless this level of SCVS V4 is at least supported.",
@@ -73,6 +73,37 @@ const TEXTS: [(&str, &str); 38] = [
     ("pins", "Which repository alone may speak for a name."),
     ("approvals", "Code that may be loaded, by its digest."),
     ("approvals.purl", "Package URL of what is approved."),
+    (
+        "builds",
+        "Components that may run code once, in a sandbox without network.",
+    ),
+    ("builds.purl", "Package URL of the component."),
+    (
+        "builds.digest",
+        "Digest of its artifact, as in lockfiles: \"sha512-…\".",
+    ),
+    (
+        "builds.toolchain",
+        "Directories that it may execute programs from: absolute, or relative to the project.",
+    ),
+    (
+        "builds.platform",
+        "The platform that it counts on, as in \"linux-x86_64\".",
+    ),
+    (
+        "builds.headers",
+        "Directory with the headers for native modules; an absolute path.",
+    ),
+    ("builds.limits", "What it may use."),
+    ("seconds", "Longest time."),
+    (
+        "cpu-seconds",
+        "Most processor time, all processes together.",
+    ),
+    ("memory-mib", "Most memory, all processes together."),
+    ("processes", "Most processes and threads, living or not."),
+    ("file-mib", "Largest file."),
+    ("disk-mib", "Most disk space beyond what was used before."),
     (
         "facts",
         "What is known of a repository of your own; counts for 180 days at most.",
@@ -255,6 +286,11 @@ impl<'de> Deserializer<'de> for Shape<'_> {
         visitor.visit_bool(false)
     }
 
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stopped> {
+        *self.schema = json!({ "type": "integer", "minimum": 1 });
+        visitor.visit_u32(0)
+    }
+
     // Positions, which toml gives beside values.
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stopped> {
         visitor.visit_u64(0)
@@ -331,7 +367,7 @@ impl<'de> Deserializer<'de> for Shape<'_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct
         newtype_struct tuple tuple_struct identifier ignored_any
     }
 }

@@ -21,6 +21,7 @@ const LINE: usize = 300;
 pub fn human(summary: &Summary, directory: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(verified(summary));
+    lines.extend(built(summary));
     lines.extend(not_run(summary));
     lines.extend(notes(summary));
     if summary.suppressed.iter().any(is_own) {
@@ -77,6 +78,25 @@ fn verified(summary: &Summary) -> Option<String> {
             usize::try_from(summary.components).unwrap_or(usize::MAX),
             "component"
         ),
+    ))
+}
+
+/// What ran by approval.
+fn built(summary: &Summary) -> Option<String> {
+    let mut names: Vec<&str> = summary
+        .builds
+        .iter()
+        .map(|one| one.start.purl.as_str())
+        .collect();
+    names.dedup();
+    if names.is_empty() {
+        return None;
+    }
+    let shown: Vec<&str> = names.iter().copied().take(NAMED).collect();
+    Some(format!(
+        "ran by approval, without network: {} ({})",
+        things(names.len(), "component"),
+        shown.join(", ")
     ))
 }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use url::Url;
 
 use crate::model::{
-    Decision, Digest, Event, Exception, Finding, InstalledPackage, Integrity, KnownRepository,
-    Probed, Released, TlsPeer, Tool, Vouched,
+    BuildEnd, BuildFile, BuildProgram, BuildStart, Decision, Digest, Event, Exception, Finding,
+    InstalledPackage, Integrity, KnownRepository, Probed, Released, TlsPeer, Tool, Vouched,
 };
 
 /// What the proxy released for an installed package.
@@ -114,6 +114,14 @@ pub struct Index<'a> {
     pub trusted: BTreeMap<&'a Digest, (&'a str, &'a str)>,
     /// Artifacts that the manager got a view of without code.
     pub viewed: BTreeSet<&'a Digest>,
+    /// Scripts of components that ran because the policy approves it.
+    pub builds: Vec<&'a BuildStart>,
+    /// How they ended.
+    pub build_ends: Vec<&'a BuildEnd>,
+    /// Programs that they started.
+    pub build_programs: Vec<&'a BuildProgram>,
+    /// Files that they left.
+    pub build_files: Vec<&'a BuildFile>,
     /// Scripts that were not run, each once.
     pub suppressed: BTreeSet<Suppressed<'a>>,
     /// Findings.
@@ -219,6 +227,10 @@ impl<'a> Index<'a> {
                     command,
                 });
             }
+            Event::BuildStarted(start) => self.builds.push(start),
+            Event::BuildEnded(end) => self.build_ends.push(end),
+            Event::BuildProgram(program) => self.build_programs.push(program),
+            Event::BuildFile(file) => self.build_files.push(file),
             Event::Found(finding) => self.findings.push(finding),
             Event::ManagerExited { code, signal } => self.manager_exit = Some((*code, *signal)),
             Event::Inspected { direct, chooses } => {
@@ -357,6 +369,11 @@ impl<'a> Index<'a> {
             .iter()
             .map(|package| package.purl.as_str())
             .collect()
+    }
+
+    /// Whether the run only built what an earlier one installed, so that no manager ran.
+    pub fn only_builds(&self) -> bool {
+        !self.builds.is_empty() && !self.proxy_ready && self.manager_exit.is_none()
     }
 
     /// Whether the manager ended with success.

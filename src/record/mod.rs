@@ -46,7 +46,9 @@ pub use reader::{Chain, Entry, Reading, read};
 pub use recorded::Recorded;
 pub use recorder::{Observer, Recorder, Sender};
 pub use seal::Sealed;
-pub use summary::{ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation};
+pub use summary::{
+    BuildEntry, ControlEntry, FindingEntry, RepositoryEntry, Summary, Suppression, Violation,
+};
 pub(crate) use verify::load_summary;
 pub use verify::{Check, Verification, verify, verify_with};
 

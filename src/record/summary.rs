@@ -12,7 +12,8 @@ use super::Outcome;
 use super::index::Index;
 use crate::diag::{Exit, ManagerStatus, REFUSED, REFUSED_BEFORE_START, severity};
 use crate::model::{
-    Anchor, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict, Severity, Status,
+    Anchor, BuildEnd, BuildStart, Code, ControlId, ControlVerdict, Finding, Level, LevelVerdict,
+    Severity, Status,
 };
 
 /// Version of the record's form; grows when a reader of the old form would misread the new one.
@@ -64,6 +65,21 @@ pub struct Summary {
     pub notes: Vec<Finding>,
     /// What was not run, and harmless probes that were refused; never changes the exit status.
     pub suppressed: Vec<Suppression>,
+    /// Components that ran their code by approval.
+    #[serde(default)]
+    pub builds: Vec<BuildEntry>,
+}
+
+/// A script of a component that ran by approval, in the summary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildEntry {
+    /// The approval, component and script.
+    #[serde(flatten)]
+    pub start: BuildStart,
+    /// How it ended and what it used; none where that was not seen.
+    pub end: Option<BuildEnd>,
+    /// Files that the component's builds left.
+    pub files: u64,
 }
 
 /// A repository in the summary.
@@ -181,6 +197,7 @@ impl Summary {
             findings: findings(index),
             notes: notes(index),
             suppressed: suppressed(index),
+            builds: builds(index),
         }
     }
 
@@ -249,6 +266,21 @@ fn findings(index: &Index<'_>) -> Vec<FindingEntry> {
             finding: (*finding).clone(),
         })
         .collect()
+}
+
+/// Scripts that ran by approval. Ends follow the starts in their order.
+fn builds(index: &Index<'_>) -> Vec<BuildEntry> {
+    let files = |purl: &str| {
+        let files = index.build_files.iter().filter(|file| file.purl == purl);
+        files.count() as u64
+    };
+    let starts = index.builds.iter().enumerate();
+    let entries = starts.map(|(number, start)| BuildEntry {
+        start: (*start).clone(),
+        end: index.build_ends.get(number).map(|end| (*end).clone()),
+        files: files(&start.purl),
+    });
+    entries.collect()
 }
 
 /// Notes, each once; scripts and probes have a place of their own.

@@ -66,6 +66,7 @@ fn rights(access: Access, directory: bool, abi: ABI) -> BitFlags<AccessFs> {
         Access::Read => AccessFs::ReadFile | AccessFs::ReadDir,
         Access::List => AccessFs::ReadDir.into(),
         Access::Execute => AccessFs::ReadFile | AccessFs::Execute,
+        Access::Programs => AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute,
         Access::WriteFile => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate,
         Access::Device => AccessFs::ReadFile | AccessFs::WriteFile,
         Access::Write => {

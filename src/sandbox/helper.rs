@@ -78,7 +78,9 @@ fn restrict<T>(
             None => true,
             // Files are Landlock's: it stands below this filter.
             Some(Verdict::Judge(Judge::Open | Judge::Change | Judge::Metadata)) => true,
-            Some(Verdict::Judge(Judge::Exec | Judge::Connect | Judge::Map))
+            Some(Verdict::Judge(
+                Judge::Exec | Judge::Connect | Judge::Map | Judge::Process | Judge::Signal,
+            ))
             | Some(Verdict::Refuse(..) | Verdict::Deny(_)) => needed.contains(&call.number),
         };
         if CONDITIONAL.contains(&call.number) {

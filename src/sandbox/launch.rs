@@ -12,13 +12,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 
 use super::seccomp::Filters;
 use super::{Failure, Report, filesystem, seccomp};
-use crate::model::{Launch, PathRule};
+use crate::model::{Launch, Limits, PathRule};
 use crate::sys;
+
+/// Descriptors of a process of a build: interpreters close all that there could be, one by one.
+const DESCRIPTORS: u64 = 4096;
 
 /// The filters for a process of that id.
 type Compile = dyn Fn(u32) -> Result<Filters, Failure>;
@@ -83,6 +86,26 @@ fn c_string(bytes: &std::ffi::OsStr) -> Result<CString, Failure> {
     CString::new(bytes.as_bytes()).map_err(|error| Failure::new("argument", error))
 }
 
+/// The limits that the kernel keeps for each process of a build. What they come to together is watched
+/// from outside and told; those of the kernel stand behind that.
+fn limit(limits: &Limits) -> std::io::Result<()> {
+    let mib = |number: u32| u64::from(number).saturating_mul(Limits::MIB);
+    for (resource, most) in [
+        (Resource::RLIMIT_DATA, mib(limits.memory).saturating_mul(2)),
+        (Resource::RLIMIT_FSIZE, mib(limits.file)),
+        (
+            Resource::RLIMIT_CPU,
+            u64::from(limits.cpu_seconds).saturating_mul(2),
+        ),
+        (Resource::RLIMIT_NOFILE, DESCRIPTORS),
+    ] {
+        let (_, before) = getrlimit(resource)?;
+        setrlimit(resource, most.min(before), most.min(before))?;
+    }
+    // A file that is too large is an error of the write, as on a full disk.
+    sys::process::outlive_file_limit()
+}
+
 fn prepare(socket: &mut UnixStream, parent: i32, layers: &Layers) -> Result<Failure, Failure> {
     let step = |name: &'static str| move |error: &dyn std::fmt::Display| Failure::new(name, error);
     sys::process::die_with_parent().map_err(|e| step("death signal")(&e))?;
@@ -90,7 +113,7 @@ fn prepare(socket: &mut UnixStream, parent: i32, layers: &Layers) -> Result<Fail
         return Err(Failure::new("parent", "the session is gone"));
     }
     // While the session still makes the plan.
-    let filters = (layers.filters)(std::process::id())?;
+    let mut filters = (layers.filters)(std::process::id())?;
     let mut line = Vec::new();
     BufReader::new(&*socket)
         .read_until(b'\n', &mut line)
@@ -105,6 +128,10 @@ fn prepare(socket: &mut UnixStream, parent: i32, layers: &Layers) -> Result<Fail
     sys::process::close_range(keep + 1, u32::MAX).map_err(|e| step("close_range")(&e))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|e| step("setrlimit")(&e))?;
     sys::process::reset_signals().map_err(|e| step("signals")(&e))?;
+    if let Some(limits) = &plan.build {
+        filters = seccomp::compile_build(std::process::id())?;
+        limit(limits).map_err(|e| step("limits")(&e))?;
+    }
     nix::unistd::chdir(plan.directory.as_os_str())
         .map_err(|e| Failure::new(&format!("directory {}", plan.directory.display()), e))?;
 

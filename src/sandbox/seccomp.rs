@@ -41,6 +41,11 @@ pub fn compile(me: u32) -> Result<Filters, Failure> {
     compile_table(kernel::all(), me)
 }
 
+/// Compiles the table of builds for the process `me`.
+pub fn compile_build(me: u32) -> Result<Filters, Failure> {
+    compile_table(kernel::Rules::Build.all(), me)
+}
+
 /// Compiles these calls; anything else is unknown. Only tests have a table of their own: they take
 /// rules out and show that each is needed.
 pub fn compile_table<'a>(

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -321,6 +322,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
             }),
             process: manager.as_raw(),
             child: stage.prepared.launch.child.clone().map(PathBuf::from),
+            build: None,
             gate: Some(stage.gate),
             files: stage.prepared.files.clone(),
             rules: stage.prepared.launch.rules.clone(),
@@ -430,6 +432,14 @@ fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<
     Err(lost("the proxy did not become ready in time"))
 }
 
+/// How a process ended.
+pub(super) fn ended(status: ExitStatus) -> ManagerStatus {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ManagerStatus::Exited(code),
+        (None, signal) => ManagerStatus::Signalled(signal.unwrap_or_default()),
+    }
+}
+
 /// Passes signals on until the manager has ended. If the proxy or the record is lost, the manager is
 /// ended: it must not go on unverified or unrecorded.
 pub(super) fn watch(
@@ -453,11 +463,7 @@ pub(super) fn watch(
         }
         match process::try_wait(manager) {
             Ok(Some(status)) => {
-                let ended = match (status.code(), status.signal()) {
-                    (Some(code), _) => ManagerStatus::Exited(code),
-                    (None, signal) => ManagerStatus::Signalled(signal.unwrap_or_default()),
-                };
-                return lost.map_or(Ok(Some(ended)), Err);
+                return lost.map_or(Ok(Some(self::ended(status))), Err);
             }
             Ok(None) => {}
             Err(error) => return Err(internal("waiting for the manager", error)),

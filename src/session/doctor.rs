@@ -118,6 +118,7 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
             inspector: None,
             process: launcher.id().as_raw(),
             child: None,
+            build: None,
             gate: Some(Gate::new(listener_of_gate, near).map_err(io("gate"))?),
             files: FileGuard {
                 runtime_roots: library_roots(),
@@ -224,6 +225,7 @@ fn launch(inside: &Path, outside: &Path, address: SocketAddr) -> Result<Launch, 
         directory: inside.into(),
         rules,
         child: None,
+        build: None,
     })
 }
 

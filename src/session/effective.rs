@@ -91,6 +91,12 @@ fn lines(policy: &Policy) -> Vec<String> {
             approval.why()
         ));
     }
+    for build in &policy.builds {
+        lines.push(format!(
+            "build {} {}: {} ({}), until {}    # {}",
+            build.purl, build.digest, build.owner, build.reason, build.expires, build.stated_in
+        ));
+    }
     for stated in &policy.facts {
         let fact = &stated.fact;
         let holds = if fact.holds { "holds" } else { "does not hold" };

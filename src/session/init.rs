@@ -155,7 +155,7 @@ fn policy(summary: &Summary, bases: &BTreeSet<String>, from: &Path) -> String {
     );
     let scripts: BTreeSet<String> = summary.suppressed.iter().filter_map(script).collect();
     if !scripts.is_empty() {
-        text.push_str("## Install scripts that were not run; no setting runs them:\n");
+        text.push_str("## Install scripts that were not run; `v4run build --propose` says what it would take:\n");
     }
     for script in scripts.iter().take(NAMED) {
         text.push_str(&format!("##   {}\n", sanitize(script)));

@@ -22,6 +22,7 @@ use crate::record::{Index, Outcome, Recorded, Recorder};
 
 mod arguments;
 mod assurance;
+mod build;
 pub mod children;
 mod ci;
 mod confined;
@@ -42,6 +43,7 @@ pub mod shims;
 mod signals;
 mod signing;
 
+pub use build::propose;
 pub use places::records;
 
 use ci::Stage;
@@ -65,12 +67,28 @@ pub struct Options {
     pub repair: bool,
     /// `v4run trust`: find out what would be loaded as code, and run none of it.
     pub rehearsal: bool,
+    /// Whether what the policy approves is built.
+    pub build: Builds,
     /// The manager's driver.
     pub manager: &'static dyn Manager,
     /// The manager as it was named on the command line.
     pub word: OsString,
     /// The manager's arguments.
     pub arguments: Vec<OsString>,
+}
+
+/// Whether a run builds what the policy approves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Builds {
+    /// It only installs.
+    #[default]
+    None,
+    /// After the install.
+    After,
+    /// It builds what was installed before, and installs nothing.
+    Alone,
+    /// The same, and the project's own code after that.
+    Project,
 }
 
 /// The machine's policy.
@@ -166,6 +184,8 @@ struct Ended {
     status: Option<ManagerStatus>,
     started: bool,
     installed: Option<Installed>,
+    /// Install paths of components that ran their code.
+    built: Vec<String>,
     project: Project,
     /// The plan, once there was one.
     prepared: Option<Prepared>,
@@ -236,6 +256,9 @@ impl Run {
             );
             return Err(Finding::new(Code::Usage, "trust", message));
         }
+        if self.options.build != Builds::None {
+            build::builder(manager)?;
+        }
         let policy = self.policy()?;
         ended.level = policy.level.and_then(|number| {
             Level::ALL
@@ -254,6 +277,18 @@ impl Run {
         let dirs = RunDirs::create(&store, &self.id.simple().to_string())?;
         let private = dirs.private.clone();
         ended.dirs = Some(dirs);
+        let around = build::Surroundings {
+            recorder,
+            policy: &policy,
+            store: &store,
+            private: &private,
+            record: place,
+            own: self.options.build == Builds::Project,
+            alone: matches!(self.options.build, Builds::Alone | Builds::Project),
+        };
+        if around.alone {
+            return self.build(&around, ended);
+        }
         ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed)?;
         let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
         let request = self.request(&policy, &private, start.port());
@@ -295,7 +330,7 @@ impl Run {
         .into_iter()
         .for_each(|event| recorder.send(event));
         prepared.network.release_age = assurance::release_age(&policy);
-        prepared.network.store = store.into_os_string();
+        prepared.network.store = store.clone().into_os_string();
         prepared.network.run = self.id.simple().to_string();
         let network = &mut prepared.network;
         let completed = policy
@@ -323,7 +358,12 @@ impl Run {
         }
         seeds.weed();
         ended.prepared = Some(prepared);
-        result
+        result?;
+        let succeeded = ended.status == Some(ManagerStatus::Exited(0));
+        if self.options.build == Builds::After && ended.installed.is_some() && succeeded {
+            self.build(&around, ended)?;
+        }
+        Ok(())
     }
 
     fn supervise(
@@ -420,7 +460,11 @@ impl Run {
                 let manager = self.options.manager;
                 manager.used(&prepared.notes, recorded.events())
             });
-            for package in installed.packages.into_iter().chain(used) {
+            for mut package in installed.packages.into_iter().chain(used) {
+                if ended.built.contains(&package.path) {
+                    // They were run, which is recorded apart.
+                    package.scripts.clear();
+                }
                 for script in &package.scripts {
                     recorded.push(Event::ScriptSuppressed {
                         name: package.name.clone(),
@@ -433,7 +477,7 @@ impl Run {
                 recorded.push(Event::Installed(package));
             }
             // A manager that failed leaves a partial tree, and says so itself.
-            if ended.status == Some(ManagerStatus::Exited(0)) {
+            if ended.status == Some(ManagerStatus::Exited(0)) || !ended.built.is_empty() {
                 for finding in installed.findings {
                     recorded.push(Event::Found(finding));
                 }

@@ -57,6 +57,7 @@ pub(super) fn ask(
             inspector: None,
             process: launcher.id().as_raw(),
             child: query.launch.child.clone().map(PathBuf::from),
+            build: None,
             gate: None,
             files: query.files.clone(),
             rules: query.launch.rules.clone(),

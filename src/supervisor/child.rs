@@ -73,7 +73,7 @@ impl Supervisor {
 }
 
 /// The process that a thread belongs to.
-fn process_of(thread: i32) -> Option<i32> {
+pub(super) fn process_of(thread: i32) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
     line.trim().parse().ok()

@@ -1,4 +1,5 @@
 //! `execve` and `execveat`: exactly one, by the launcher, by descriptor, and the one of a planned child.
+//! In an approved build, those of its toolchain.
 
 use std::sync::atomic::Ordering;
 
@@ -15,18 +16,23 @@ impl Supervisor {
         // The launcher is v4run itself and single-threaded: what its pointers name is what it was
         // told to execute. Afterwards the answer is always no.
         if launcher && by_descriptor && !self.started.swap(true, Ordering::SeqCst) {
-            self.send(Event::Exec {
-                path: shown(
-                    std::fs::read_link(format!(
-                        "/proc/{}/fd/{}",
-                        notification.thread,
-                        descriptor(notification.arguments[0])
-                    ))
-                    .unwrap_or_default(),
-                ),
-                decision: Decision::Allowed,
-            });
+            let link = descriptor(notification.arguments[0]);
+            let link = format!("/proc/{}/fd/{link}", notification.thread);
+            let path = std::fs::read_link(link).unwrap_or_default();
+            match &self.build {
+                Some(build) => {
+                    let arguments = notification.arguments[2];
+                    self.started(build, notification.thread, &path, arguments);
+                }
+                None => self.send(Event::Exec {
+                    path: shown(path),
+                    decision: Decision::Allowed,
+                }),
+            }
             return Answer::GoOn(Continue::FirstExec);
+        }
+        if let Some(build) = &self.build {
+            return self.program(build, notification);
         }
         if let Some(path) = self.planned(notification) {
             self.send(Event::Exec {

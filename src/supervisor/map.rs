@@ -38,7 +38,10 @@ impl Supervisor {
         let path = real(&held)?;
         let metadata = std::fs::metadata(by_descriptor(&held))?;
         let others_may_write = metadata.mode() & 0o022 != 0;
-        let allowed = metadata.is_file() && !others_may_write && self.is_runtime(&path);
+        let own = !others_may_write && self.is_runtime(&path);
+        // A build maps what it may execute, also where it made that itself.
+        let build = self.build.as_ref().is_some_and(|build| build.has(&path));
+        let allowed = metadata.is_file() && (own || build);
         Ok(if allowed { None } else { Some(shown(path)) })
     }
 }

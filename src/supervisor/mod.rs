@@ -19,12 +19,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::manager::Manager;
 use crate::model::{Access, Code, Decision, Event, FileGuard, Finding, PathRule};
-use crate::profile::kernel;
-use crate::profile::kernel::{Judge, Verdict};
+use crate::profile::kernel::{Judge, Rules, Verdict};
 use crate::protocol::Inspector;
 use crate::sys::memory::Reader;
 use crate::sys::notify::{Continue, Listener, Notification};
 
+mod build;
 mod change;
 mod child;
 mod connect;
@@ -40,10 +40,12 @@ mod recall;
 mod sealed;
 mod views;
 
+pub use build::Toolchain;
 pub use connect::Gate;
 pub use known::KnownDigests;
 pub use recall::{Recall, Recalled};
 
+use build::Building;
 use child::Child;
 use probes::Probes;
 use sealed::Sealed;
@@ -59,6 +61,7 @@ pub struct Supervisor {
     process: i32,
     started: AtomicBool,
     child: Child,
+    build: Option<Building>,
     memory: Reader,
     gate: Option<Gate>,
     files: FileGuard,
@@ -67,6 +70,9 @@ pub struct Supervisor {
     listable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     devices: Vec<PathBuf>,
+    /// Directories that programs are executed from, and single programs; of builds only.
+    programs: Vec<PathBuf>,
+    executable: Vec<PathBuf>,
     runtime: Vec<PathBuf>,
     protected: Vec<PathBuf>,
     probes: Probes,
@@ -130,6 +136,8 @@ pub struct Parts {
     pub process: i32,
     /// The ELF that one child process may execute, once.
     pub child: Option<PathBuf>,
+    /// What an approved build may start.
+    pub build: Option<Toolchain>,
     /// How to reach the proxy; without it there is no network at all.
     pub gate: Option<Gate>,
     /// How to judge files.
@@ -185,11 +193,15 @@ impl Supervisor {
             process: parts.process,
             started: AtomicBool::new(false),
             child: Child::new(parts.child.as_deref()),
+            build: parts.build.take().map(Building::new),
+            programs: having(&[Access::Programs]),
+            executable: having(&[Access::Execute]),
             memory: parts.memory,
             gate: parts.gate,
             readable: having(&[
                 Access::Read,
                 Access::Execute,
+                Access::Programs,
                 Access::Write,
                 Access::WriteFile,
                 Access::Device,
@@ -305,13 +317,14 @@ impl Supervisor {
     }
 
     fn judge(&self, notification: &Notification, turn: &Turn<'_>) -> Answer {
-        let Some(call) = kernel::by_number(notification.number) else {
+        let Some(call) = self.rules().by_number(notification.number) else {
             return Answer::Fail(libc::ENOSYS);
         };
         let me = u32::try_from(self.process).unwrap_or_default();
         match call.verdict(&notification.arguments, me) {
             Some(Verdict::Judge(judge)) => match judge {
                 Judge::Exec => self.exec(notification),
+                Judge::Connect if self.build.is_some() => self.nowhere(notification),
                 Judge::Connect => {
                     turn.pass();
                     self.connect(notification)
@@ -320,16 +333,25 @@ impl Supervisor {
                 Judge::Open => self.open(notification, turn),
                 Judge::Change => self.change(notification),
                 Judge::Metadata => self.metadata(notification),
+                Judge::Process => self.process(call.name),
+                Judge::Signal => {
+                    self.signal(notification, describe(call.name, &notification.arguments))
+                }
             },
             Some(Verdict::Refuse(_, Code::ProcessRefused)) if self.child.is_made_now() => {
                 Answer::GoOn(Continue::Scalars)
             }
             Some(Verdict::Refuse(errno, code)) => {
                 let subject = describe(call.name, &notification.arguments);
-                let message = if code == Code::ProcessRefused {
-                    format!("a new process (`{subject}`) refused: a run is one process")
-                } else {
-                    format!("`{subject}` refused: no install needs it")
+                let message = match (code, &self.build) {
+                    (Code::ProcessRefused, _) => {
+                        format!("a new process (`{subject}`) refused: a run is one process")
+                    }
+                    (Code::NetworkRefused, Some(_)) => {
+                        format!("`{subject}` refused: a build has no network")
+                    }
+                    (_, Some(_)) => format!("`{subject}` refused: no build needs it"),
+                    (_, None) => format!("`{subject}` refused: no install needs it"),
                 };
                 Answer::Refuse(errno, Box::new(Finding::new(code, subject, message)))
             }
@@ -339,9 +361,18 @@ impl Supervisor {
         }
     }
 
+    /// The table that the calls are under.
+    const fn rules(&self) -> Rules {
+        match self.build {
+            Some(_) => Rules::Build,
+            None => Rules::Install,
+        }
+    }
+
     /// Records a refusal: as a violation, or as the harmless probe that the profile expects.
     fn report(&self, notification: &Notification, errno: i32, finding: Finding) {
-        let call = kernel::by_number(notification.number).map_or("unknown", |call| call.name);
+        let call = self.rules().by_number(notification.number);
+        let call = call.map_or("unknown", |call| call.name);
         let decision = Decision::Refused(errno);
         self.send(if finding.code == Code::ExecRefused {
             Event::Exec {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::change::refused;
+use super::child::process_of;
 use super::path::{Named, by_descriptor, descriptor, hold_descriptor, real, shown};
 use super::recall::Recalled;
 use super::sealed::Copy;
@@ -180,19 +181,34 @@ impl Supervisor {
     ) -> Answer {
         let text = below.to_string_lossy();
         let (first, rest) = text.split_once('/').unwrap_or((text.as_ref(), ""));
-        let own = ["self", "thread-self", self.process.to_string().as_str()].contains(&first);
+        let process = match &self.build {
+            Some(_) => process_of(notification.thread).unwrap_or(self.process),
+            None => self.process,
+        };
+        let own = ["self", "thread-self", process.to_string().as_str()].contains(&first);
         let opened = if own && OWN.contains(&rest) {
-            File::open(format!("/proc/{}/{rest}", self.process))
+            File::open(format!("/proc/{process}/{rest}"))
+        } else if own && rest == "exe" && self.build.is_some() {
+            // Its own program tells an interpreter which libc it has.
+            std::fs::read_link(format!("/proc/{process}/exe")).and_then(|program| {
+                match self.is_readable(&program) {
+                    true => File::open(program),
+                    false => Err(io::Error::from_raw_os_error(libc::EACCES)),
+                }
+            })
         } else if MACHINE.contains(&text.as_ref()) {
             File::open(&named.lexical)
         } else {
             // What is not there may say so; what is there belongs to others, or leads to them.
             let there = if own {
-                Path::new("/proc").join(self.process.to_string()).join(rest)
+                Path::new("/proc").join(process.to_string()).join(rest)
             } else {
                 Path::new("/proc").join(first)
             };
+            // Interpreters list their descriptors before they start a program, and go on without.
+            let lists = own && rest == "fd" && self.build.is_some();
             return match std::fs::symlink_metadata(there) {
+                Ok(_) if lists => Answer::Fail(libc::ENOENT),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Fail(libc::ENOENT),
                 Ok(_) | Err(_) => unreadable(name, &named.lexical),
             };

@@ -238,6 +238,9 @@ pub enum Continue {
     /// The exec of a planned child: by whichever name, Landlock executes nothing but the programs of
     /// the plan, and the plan trusts them.
     PlannedExec,
+    /// The exec of a build: by whichever name, Landlock executes nothing but the toolchain that an
+    /// approval names.
+    Toolchain,
     /// Only numbers were judged.
     Scalars,
     /// Landlock answers the call with the same rules, whatever the pointers say by then.

@@ -152,6 +152,20 @@ pub fn sha256_of(file: &File) -> io::Result<Digest> {
     Ok(digest(Algorithm::Sha256, sha256.finalize().to_vec()))
 }
 
+/// The SHA-256 of what is still to be read.
+pub fn sha256_from(content: &mut impl io::Read) -> io::Result<Digest> {
+    let mut sha256 = Sha256::new();
+    let mut block = vec![0_u8; BLOCK];
+    loop {
+        match content.read(&mut block) {
+            Ok(0) => return Ok(digest(Algorithm::Sha256, sha256.finalize().to_vec())),
+            Ok(count) => sha256.update(block.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The SHA-1 of a content in pieces: for managers that check it, and never a ground to trust.
 pub fn sha1_of(pieces: impl IntoIterator<Item = io::Result<Bytes>>) -> io::Result<Digest> {
     let mut sha1 = Sha1::new();

@@ -14,6 +14,7 @@ mod attack;
 mod attest;
 mod bad_input;
 mod bom;
+mod build_npm;
 mod canaries;
 mod ci;
 mod cli;

@@ -2,8 +2,11 @@
 //!
 //! In a watched run there is one program start, the manager's own, or the few that its plan names;
 //! everything else is refused by the kernel and each attempt is a refusal that violates the control (applied in the parent module).
-//! Install scripts that were left out are told, with the package they belong to.
+//! Install scripts that were left out are told, with the package they belong to. Where the policy approves
+//! that a component runs its own code once, the control is waived by that approval, and never enforced.
 //! SCVS 1.0, chapter V4, control 4.18.
+
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -37,7 +40,8 @@ impl Control for NoExecution {
         "From start to end of the install, exactly one program is started, the package manager's \
          own runtime as found before, and where that must ask its language's interpreter, that \
          interpreter once before anything is fetched; no other program, process, native library or script of a \
-         component is started or loaded. Install scripts are left out and listed."
+         component is started or loaded. Install scripts are left out and listed. What the policy \
+         approves to run once, by digest and with an owner and an end, is a waiver and told as one."
     }
 
     fn cannot_see(&self) -> &'static str {
@@ -67,6 +71,7 @@ impl Control for NoExecution {
                 "why": why,
             })).collect::<Vec<_>>(),
             "viewed": index.viewed.len(),
+            "builds": index.builds,
             "suppressed": index.suppressed.iter().map(|script| json!({
                 "name": script.name,
                 "version": script.version,
@@ -104,7 +109,7 @@ impl Control for NoExecution {
             )),
         };
         let exceptions = index.trusted.len();
-        verdict
+        waived(index, verdict)
             .restrict(
                 exceptions > 0,
                 format!("exceptions: {exceptions} plugins by digest"),
@@ -116,6 +121,39 @@ impl Control for NoExecution {
             .share(allowed.len().min(1), allowed.len().max(1))
             .resting_on(rows)
     }
+}
+
+/// The verdict of a run in which components ran their code by approval.
+fn waived(index: &Index<'_>, verdict: Verdict) -> Verdict {
+    let Some(first) = index.builds.first() else {
+        return verdict;
+    };
+    let rest = match index.only_builds() {
+        true => "nothing was installed in this run".to_owned(),
+        // Without a whole install under it there is nothing to waive.
+        false if verdict.status != Status::Enforced => return verdict,
+        false => format!(
+            "beside that it is {}: {}",
+            verdict.status.name(),
+            verdict.detail
+        ),
+    };
+    let components: BTreeSet<&str> = index.builds.iter().map(|one| one.purl.as_str()).collect();
+    let more = match components.len() {
+        0 | 1 => String::new(),
+        all => format!(" and {}", things(all - 1, "other component")),
+    };
+    let detail = format!(
+        "{} answers until {} for code of {}{more}, which ran once and without network: {} ({}); {rest}",
+        first.owner, first.expires, first.purl, first.reason, first.stated_in
+    );
+    Verdict {
+        status: Status::Waived,
+        detail,
+        ..verdict
+    }
+    .restrict(true, format!("builds: {} by digest", components.len()))
+    .count("built", components.len())
 }
 
 /// What a manager got that runs code of artifacts inside its own process.
@@ -133,7 +171,7 @@ fn handed(index: &Index<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Algorithm, Event};
+    use crate::model::{Algorithm, BuildEnd, BuildStart, Event};
     use crate::record::fixture::{digest, healthy};
 
     #[test]
@@ -150,6 +188,61 @@ mod tests {
         assert_eq!(verdict.status, Status::Enforced);
         assert_eq!(verdict.modifiers, ["exceptions: 1 plugins by digest"]);
         assert_eq!(verdict.counts["trusted"], 1);
+    }
+
+    #[test]
+    fn code_that_ran_by_approval_is_waived_and_never_enforced() {
+        let start = Event::BuildStarted(BuildStart {
+            purl: "pkg:npm/native@1.0.0".into(),
+            path: "node_modules/native".into(),
+            digest: Some(digest(Algorithm::Sha512, 1)),
+            script: "install".into(),
+            command: "node-gyp rebuild".into(),
+            owner: "build team".into(),
+            reason: "native module".into(),
+            expires: "2030-01-01".into(),
+            stated_in: "v4run.toml:3".into(),
+        });
+        let end = Event::BuildEnded(BuildEnd {
+            purl: "pkg:npm/native@1.0.0".into(),
+            script: "install".into(),
+            code: Some(0),
+            signal: None,
+            milliseconds: 1,
+            cpu_milliseconds: 1,
+            memory: 1,
+            processes: 1,
+            disk: 1,
+        });
+        let mut events = healthy();
+        events.extend([start.clone(), end.clone()]);
+        let status = |events: &[Event]| {
+            let assessment = crate::assess::assess(events);
+            assessment.control(ControlId::new(18)).unwrap().clone()
+        };
+        let verdict = status(&events);
+        assert_eq!(verdict.status, Status::Waived);
+        assert_eq!(verdict.modifiers, ["builds: 1 by digest"]);
+        assert!(
+            verdict.detail.starts_with(
+                "build team answers until 2030-01-01 for code of pkg:npm/native@1.0.0"
+            ),
+            "{}",
+            verdict.detail
+        );
+        // Without its end the monitor is in doubt; nothing of an install that is not whole is waived.
+        events.pop();
+        assert_eq!(status(&events).status, Status::Unknown);
+        let mut alone: Vec<Event> = healthy();
+        alone.retain(|event| {
+            matches!(
+                event,
+                Event::RunStarted { .. } | Event::Enforced { .. } | Event::Contained { .. }
+            )
+        });
+        assert_eq!(status(&alone).status, Status::Unknown);
+        alone.extend([start, end]);
+        assert_eq!(status(&alone).status, Status::Waived);
     }
 
     #[test]

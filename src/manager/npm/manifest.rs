@@ -43,6 +43,8 @@ pub(super) struct Manifest {
     pub(super) workspaces: Vec<String>,
     /// Files that are made programs, relative to the manifest.
     pub(super) programs: Vec<String>,
+    /// Names that those programs have.
+    pub(super) commands: Vec<String>,
     /// Names of packages that its archive carries.
     pub(super) bundles: Vec<String>,
     /// `gypfile: false` switches the implicit native build off.
@@ -62,10 +64,16 @@ impl Manifest {
             no_gyp: value.get("gypfile") == Some(&Value::Bool(false)),
             ..Self::default()
         };
-        manifest.programs = match value.get("bin") {
-            Some(Value::String(path)) => vec![path.clone()],
-            other => strings(other).map(|(_, path)| path).collect(),
+        let (commands, programs) = match value.get("bin") {
+            Some(Value::String(path)) => {
+                // A scope is no part of a program's name.
+                let name = manifest.name.as_deref().unwrap_or_default();
+                let name = name.rsplit('/').next().unwrap_or_default();
+                (vec![name.to_owned()], vec![path.clone()])
+            }
+            other => strings(other).unzip(),
         };
+        (manifest.commands, manifest.programs) = (commands, programs);
         let bundles = value
             .get("bundleDependencies")
             .or(value.get("bundledDependencies"));
@@ -163,6 +171,7 @@ mod tests {
         assert_eq!(names, ["b", ".", "e"]);
         assert_eq!(manifest.workspaces, ["p/*"]);
         assert_eq!(manifest.programs, ["cli.js"]);
+        assert_eq!(manifest.commands, ["a"]);
         assert!(manifest.no_gyp);
     }
 

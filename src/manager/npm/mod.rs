@@ -9,6 +9,7 @@
 use std::ffi::OsString;
 
 mod args;
+mod build;
 mod check;
 mod config;
 mod definitions;
@@ -30,7 +31,7 @@ mod tree;
 mod version;
 
 use super::{
-    Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Runner, Snapshot,
+    Builder, Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Runner, Snapshot,
 };
 
 /// npm.
@@ -87,5 +88,9 @@ impl Manager for Npm {
 
     fn snapshot(&self, prepared: &Prepared) -> Snapshot {
         tree::snapshot(prepared)
+    }
+
+    fn builder(&self) -> Option<&dyn Builder> {
+        Some(&build::Gyp)
     }
 }

@@ -5,6 +5,7 @@
 //! and the walk is bounded. What npm ran or fetched is not judged here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use self::disk::{Disk, Found, PACKAGES};
 use super::lockfile::{self, Entry, Lock};
@@ -44,6 +45,51 @@ fn state(found: &Found, entry: Option<&Entry>) -> Option<String> {
     let recorded = entry.and_then(|entry| entry.integrity.as_deref());
     let identity = found.identity.as_deref()?;
     Some(format!("{identity} {}", recorded.unwrap_or_default()))
+}
+
+/// Packages of a tree that want to run code, those that others need first, with what the lockfile or
+/// npm's own record says of each.
+pub(super) fn wanting(root: &Path) -> Vec<InstalledPackage> {
+    let disk = Disk::read(root);
+    let recorded = lockfile::load_hidden(root).ok().flatten();
+    let promised = lockfile::load(root).ok().flatten();
+    let entry = |path: &str| {
+        let of = |lock: &'_ Option<Lock>| lock.as_ref()?.packages.get(path).cloned();
+        of(&promised).or_else(|| of(&recorded))
+    };
+    let all = disk
+        .packages
+        .iter()
+        .filter(|(path, _)| path.contains("node_modules/"));
+    let mut packages: Vec<InstalledPackage> = all
+        .map(|(path, found)| package(path, found, entry(path).as_ref(), &disk))
+        .collect();
+    let mut ordered = Vec::new();
+    // A circle is broken where it is met.
+    while !packages.is_empty() {
+        let waits = |package: &InstalledPackage| {
+            let mut needs = package.dependencies.iter();
+            needs.any(|need| {
+                packages
+                    .iter()
+                    .any(|one| one.path == *need && one.path != package.path)
+            })
+        };
+        let free = packages.iter().position(|package| !waits(package));
+        ordered.push(packages.remove(free.unwrap_or_default()));
+    }
+    ordered.retain(|package| !package.scripts.is_empty());
+    ordered
+}
+
+/// Names of the programs that a package at that place brings.
+pub(super) fn programs(folder: &Path) -> Vec<String> {
+    let bytes = read::file(&folder.join("package.json"), manifest::LIMIT);
+    let manifest = bytes
+        .ok()
+        .flatten()
+        .and_then(|bytes| Manifest::parse(&bytes).ok());
+    manifest.map(|found| found.commands).unwrap_or_default()
 }
 
 /// The tree after the run.
@@ -204,7 +250,7 @@ fn shown(resolved: &str) -> String {
 }
 
 /// Package URL of an npm package.
-fn purl(name: &str, version: &str) -> String {
+pub(super) fn purl(name: &str, version: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')

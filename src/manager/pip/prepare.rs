@@ -153,6 +153,7 @@ impl Plan<'_> {
             directory: self.request.directory.clone().into_os_string(),
             rules,
             child: None,
+            build: None,
         };
         let files = self.guard(runtime_roots, &places)?;
         let installs = places.install.is_some();

@@ -162,6 +162,7 @@ impl Plan<'_> {
             directory: self.request.directory.clone().into(),
             rules,
             child: None,
+            build: None,
         };
         let files = self.guard(runtime_roots, protected)?;
         let network = self.network(install.as_ref())?;

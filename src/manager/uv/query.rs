@@ -68,6 +68,7 @@ impl Question<'_> {
                 directory: self.private.tmp.clone().into(),
                 rules,
                 child: Some(self.target.interpreter.clone().into()),
+                build: None,
             },
             files: FileGuard {
                 runtime_roots,

@@ -221,6 +221,7 @@ impl Bench {
         fs::write(self.inside.join("gate"), port).unwrap();
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let parts = Parts {
+            build: None,
             manager: v4run::manager::ALL[0],
             inspector: None,
             process: child.id().cast_signed(),
@@ -262,6 +263,7 @@ impl Bench {
         });
         rules.extend(loader.iter().map(|path| rule(path, Access::Execute)));
         Launch {
+            build: None,
             executable: own.into_os_string(),
             arguments: vec!["corpus".into(), "attack".into(), scene.into()],
             environment: Vec::new(),

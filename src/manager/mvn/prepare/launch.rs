@@ -154,6 +154,7 @@ impl Plan<'_> {
             directory: request.directory.clone().into_os_string(),
             rules,
             child: None,
+            build: None,
         })
     }
 

@@ -74,6 +74,7 @@ impl Facts<'_> {
             directory: self.request.directory.clone().into_os_string(),
             rules,
             child: None,
+            build: None,
         };
         let files = self.guard(runtime_roots)?;
         let (upstream_proxy, no_proxy) = network::way_out(&self.config, self.request.environment);

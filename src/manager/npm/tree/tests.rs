@@ -53,6 +53,7 @@ impl Tree {
                 directory: self.root.clone().into_os_string(),
                 rules: Vec::new(),
                 child: None,
+                build: None,
             },
             files: FileGuard::default(),
             network: Network {

@@ -1,0 +1,63 @@
+//! `v4run build`: code of components that the policy approves, and what would need an approval.
+
+use clap::Args;
+
+use super::{RunOptions, complain, print};
+use crate::diag::{self, ERROR};
+use crate::manager::{self, Manager};
+use crate::session::{self, Builds};
+
+/// Options of `v4run build`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only print what wants to run code, and the approvals that it would take. Runs nothing.
+    #[arg(long)]
+    propose: bool,
+    /// Run the project's own install scripts too, with everything that is installed as its toolchain.
+    #[arg(long)]
+    project: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(self, options: RunOptions) -> u8 {
+        let Some(manager) = manager_here() else {
+            complain("v4run: build: no project here that could be built");
+            return ERROR;
+        };
+        if self.propose {
+            return match session::propose(manager, options.policy.as_deref()) {
+                Ok(text) => {
+                    print(&text);
+                    0
+                }
+                Err(finding) => {
+                    complain(&diag::finding(&finding));
+                    ERROR
+                }
+            };
+        }
+        let options = options.into_run(manager, manager.name().into(), vec!["build".into()]);
+        session::run(session::Options {
+            build: match self.project {
+                true => Builds::Project,
+                false => Builds::Alone,
+            },
+            ..options
+        })
+    }
+}
+
+/// The manager whose project lies here, or above, among those that build.
+fn manager_here() -> Option<&'static dyn Manager> {
+    let here = std::env::current_dir().ok()?;
+    let all = manager::ALL
+        .iter()
+        .copied()
+        .filter(|one| one.builder().is_some());
+    let mut all = all.filter(|one| {
+        let manifests = one.manifests();
+        let mut above = here.ancestors();
+        above.any(|place| manifests.iter().any(|name| place.join(name).is_file()))
+    });
+    all.next()
+}
