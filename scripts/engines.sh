@@ -80,8 +80,9 @@ layer=$(buildah "${storage[@]}" pull --quiet "oci-archive:target/image/v4run.oci
 buildah "${storage[@]}" tag "$layer" localhost/v4run
 
 status=0
-V4RUN_BIN=$PWD/target/debug/v4run V4RUN_ENGINES=$state "$suite" --ignored --exact engines::matrix >"$state/log" 2>&1 || status=$?
-cat "$state/matrix.txt" || true
+V4RUN_BIN=$PWD/target/debug/v4run V4RUN_ENGINES=$state "$suite" --ignored --test-threads 1 engines:: >"$state/log" 2>&1 || status=$?
+cat "$state/matrix.txt"
 if [ "$status" -ne 0 ]; then cat "$state/log"; fi
-grep -q '1 passed' "$state/log" || status=1
+# A matrix without a row proves nothing.
+grep -q '^test result: ok. [1-9]' "$state/log"
 exit "$status"

@@ -30,6 +30,7 @@ print(open(os.path.expanduser("~/.token")).read(), file=open("/dev/stderr", "w")
 setuptools.setup(name="tool")
 PYTHON
 echo s3cret >../.token
+echo registry=https://packages.example/ >../.npmrc
 
 film=$work/film
 # show COMMAND : as it is typed, what it prints on both streams, and how it ended.

@@ -39,7 +39,11 @@ fn as_nobody(project: &Project, invocation: Invocation) -> Invocation {
     if !is_root() {
         return invocation;
     }
-    for path in [project.directory(), &project.home(), &project.outside("tmp")] {
+    for path in [
+        project.directory(),
+        &project.home(),
+        &project.outside("tmp"),
+    ] {
         given(path);
     }
     let own = program("setpriv").display().to_string();
@@ -70,16 +74,18 @@ fn ci(project: &Project, home: &str, record: bool) -> Invocation {
 #[test]
 fn a_user_without_a_home_is_told_what_to_set() {
     let (_registry, project) = one();
+    let state = open(&project, "state");
     for home in ["/", "/proc"] {
         let run = ci(&project, home, false).run();
-        run.exits(125).says("hint:").says("XDG_");
+        run.exits(125).says("record-failed");
+        run.says("hint:").says("--record").says("V4RUN_RECORD");
+        let run = ci(&project, home, false).env("XDG_STATE_HOME", &state);
+        let run = run.run();
+        run.exits(125).says("store-failed");
+        run.says("hint:").says("XDG_CACHE_HOME");
         assert!(!project.path("node_modules").exists());
     }
-    // The record has a place of its own then.
     let cache = open(&project, "cache");
-    let run = ci(&project, "/", false).env("XDG_CACHE_HOME", &cache).run();
-    run.exits(125).says("hint:").says("--record");
-    let state = open(&project, "state");
     let run = ci(&project, "/", false)
         .env("XDG_CACHE_HOME", &cache)
         .env("XDG_STATE_HOME", &state)
@@ -144,6 +150,9 @@ fn a_disk_without_links_has_no_shims_and_nothing_half() {
         .run();
     run.exits(125).says("no symbolic links").says("hint:");
     let left: Vec<_> = fs::read_dir(&folder).unwrap().flatten().collect();
-    assert!(left.iter().all(|entry| !entry.path().is_symlink()), "{left:?}");
+    assert!(
+        left.iter().all(|entry| !entry.path().is_symlink()),
+        "{left:?}"
+    );
     project.v4run_plain(&words).run().succeeds();
 }

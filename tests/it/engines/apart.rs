@@ -2,13 +2,12 @@
 //! somebody else has, a kernel that is none, and the image that is shown as an example.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::child::{Child, NPM};
-use super::engine::{Engine, command};
-use super::{Row, image, prelude};
+use super::engine::{Engine, command, place};
+use super::{Row, child, image, prelude, preludes, told};
 use crate::registry::{On, What};
 use crate::run::{Record, v4run};
 
@@ -30,19 +29,39 @@ sys.exit(subprocess.run(sys.argv[1:]).returncode)
 /// What an engine gives a container before it kills it.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// All of them.
-pub(super) fn rows(child: &Child) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for engine in [Engine::DockerRun, Engine::PodmanRun] {
-        rows.push(read_only(child, engine));
-        rows.push(stopped(child, engine));
-        rows.push(listened(engine));
-    }
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn containers_of_docker() {
+    containers(Engine::DockerRun);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn containers_of_podman() {
+    containers(Engine::PodmanRun);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn the_example_image() {
     for engine in [Engine::BuildKit, Engine::Buildah("oci")] {
-        rows.push(example(child, engine));
+        told(&[example(child(), engine)]);
     }
-    rows.push(gvisor());
-    rows
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn a_kernel_that_is_none() {
+    told(&[gvisor()]);
+}
+
+fn containers(engine: Engine) {
+    preludes(engine);
+    told(&[
+        read_only(child(), engine),
+        stopped(child(), engine),
+        listened(engine),
+    ]);
 }
 
 fn read_only(child: &Child, engine: Engine) -> Row {
@@ -113,7 +132,7 @@ fn stopped(child: &Child, engine: Engine) -> Row {
             false => Err(format!("{took:?}")),
         }),
     );
-    let status = engine.container(&["wait", &name]).log.trim().to_owned();
+    let status = engine.container(&["wait", &name]).stdout.trim().to_owned();
     let logs = engine.container(&["logs", &name]).log;
     engine.container(&["rm", &name]);
     let record = Record::read(&records.join("record"));
@@ -191,8 +210,7 @@ fn example(child: &Child, engine: Engine) -> Row {
 /// A kernel in a program, which has neither layer.
 fn gvisor() -> Row {
     let mut row = Row::new("gVisor (runsc, platform ptrace)".to_owned());
-    let state = PathBuf::from(std::env::var_os("V4RUN_ENGINES").unwrap()).join("runsc-state");
-    let state = format!("--root={}", state.display());
+    let state = format!("--root={}", place("runsc-state"));
     let program = v4run().display().to_string();
     let run = |words: &[&str]| {
         let own = [

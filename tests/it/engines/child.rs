@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::engine::place;
 use crate::project::lockfile;
 use crate::python::wheel::Wheel;
 use crate::registry::Registry;
@@ -24,6 +25,10 @@ pub(super) const PIP: &str = "pip install -r requirements.txt";
 
 /// PATH of the child's own image.
 const BARE: &str = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What bare npm wants here: a cache that it may write, and the address that the registry listens on.
+pub(super) const CONTROL: &str = "npm_config_cache=/tmp/npm npm_config_fetch_retries=0 \
+                                  NODE_OPTIONS=--dns-result-order=ipv4first";
 
 /// What code leaves that must not run.
 const MARK: &str = "/tmp/mark";
@@ -41,8 +46,8 @@ impl Child {
         registry.publish(&Package::new("thing", "1.0.0").script("postinstall", &script));
         Wheel::new("oak", "1.0").publish(&registry);
         let root = tempfile::Builder::new()
-            .prefix("v4run-engines-")
-            .tempdir()
+            .prefix("child-")
+            .tempdir_in(place(""))
             .unwrap();
         let child = Self { registry, root };
         let manifest = json!({
@@ -138,7 +143,7 @@ impl Child {
     /// The hostile steps where v4run is not first: each must leave its mark.
     pub(super) fn control(image: &str) -> String {
         format!(
-            "FROM {image}\nENV PATH={BARE}\nWORKDIR /work/evil\nRUN {NPM}\n\
+            "FROM {image}\nENV PATH={BARE} {CONTROL}\nWORKDIR /work/evil\nRUN {NPM}\n\
              RUN test -e {MARK} && rm {MARK}\nRUN {PIP} || true\nRUN test -e {MARK}\n"
         )
     }

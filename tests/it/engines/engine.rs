@@ -26,16 +26,20 @@ pub(super) enum Engine {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) status: Option<i32>,
+    /// Standard output alone.
+    pub(super) stdout: String,
     /// Both streams.
     pub(super) log: String,
 }
 
 impl Outcome {
     fn of(output: &Output) -> Self {
-        let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut log = stdout.clone();
         log.push_str(&String::from_utf8_lossy(&output.stderr));
         Self {
             status: output.status.code(),
+            stdout,
             log,
         }
     }
@@ -60,7 +64,8 @@ impl Outcome {
         let forms = [format!("code: {status}"), format!("status {status}")];
         let ended = self.status == Some(status)
             || (self.status != Some(0) && forms.iter().any(|form| self.log.contains(form)));
-        match ended && self.log.contains(&format!("[{code},")) {
+        let named = [",", "]"].map(|end| self.log.contains(&format!("[{code}{end}")));
+        match ended && named.contains(&true) {
             true => Ok(()),
             false => Err(format!(
                 "not refused with {status} and {code}: {}",
@@ -77,7 +82,7 @@ pub(super) fn command(words: &[&str]) -> Outcome {
 }
 
 /// A place of the engines that the script made.
-fn place(name: &str) -> String {
+pub(super) fn place(name: &str) -> String {
     let base = std::env::var_os("V4RUN_ENGINES").expect("scripts/engines.sh sets V4RUN_ENGINES");
     PathBuf::from(base).join(name).display().to_string()
 }
@@ -91,7 +96,7 @@ fn with_storage(program: &str, words: &[&str]) -> Outcome {
 
 impl Engine {
     /// The same engine's way to build.
-    fn builder(self) -> Self {
+    pub(super) fn builder(self) -> Self {
         match self {
             Self::DockerRun => Self::BuildKit,
             Self::PodmanRun => Self::Buildah("oci"),
@@ -179,15 +184,15 @@ impl Engine {
         let to = to.display().to_string();
         if self.docker() {
             let made = command(&["docker", "create", tag, "true"]).done()?;
-            let id = made.log.trim().to_owned();
+            let id = made.stdout.trim().to_owned();
             let copied = command(&["docker", "cp", &format!("{id}:{from}"), &to]);
             command(&["docker", "rm", &id]).done()?;
             return copied.done().map(|_| ());
         }
         let made = with_storage("buildah", &["from", "--pull-never", tag]).done()?;
-        let id = made.log.trim().to_owned();
+        let id = made.stdout.trim().to_owned();
         let mounted = with_storage("buildah", &["mount", &id]).done()?;
-        let copied = command(&["cp", "-a", &format!("{}{from}", mounted.log.trim()), &to]);
+        let copied = command(&["cp", "-a", &format!("{}{from}", mounted.stdout.trim()), &to]);
         with_storage("buildah", &["rm", &id]).done()?;
         copied.done().map(|_| ())
     }

@@ -4,28 +4,20 @@
 //! Every engine and user: the unchanged steps are covered, the hostile ones refused, the records are
 //! there; and in each engine the hostile steps leave their mark where the shims are not first. Then
 //! what only a container has: a root that cannot be written, process number 1 and its stop signal, a
-//! listener that is there already, a kernel that is none. Everything is tried, however much fails; the table is
-//! written to `matrix.txt` in the folder of the engines.
+//! listener that is there already, a kernel that is none. Of a row everything is tried, however much
+//! fails; the rows are written to `matrix.txt` in the folder of the engines. One registry serves them all.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::OnceLock;
 
 mod apart;
 mod child;
 mod engine;
 
-use child::{Child, NPM, PIP};
+use child::{CONTROL, Child, NPM, PIP};
 use engine::Engine;
-
-const ENGINES: [Engine; 6] = [
-    Engine::BuildKit,
-    Engine::Legacy,
-    Engine::DockerRun,
-    Engine::PodmanRun,
-    Engine::Buildah("oci"),
-    Engine::Buildah("chroot"),
-];
 
 /// root, a user of the image, and one whom no file names.
 const USERS: [u32; 3] = [0, 1000, 4242];
@@ -103,7 +95,7 @@ fn started(child: &Child, engine: Engine, user: u32) -> Row {
         run("/work/evil", PIP).refused(126, "dependency-refused"),
     );
     row.cell("records", child::recorded(&records));
-    let bare = "export PATH=${PATH#*:}; ";
+    let bare = format!("export PATH=${{PATH#*:}} {CONTROL}; ");
     let control =
         |line: &str| run("/work/evil", &format!("{bare}{line}; test -e /tmp/mark")).done();
     row.cell(
@@ -113,42 +105,35 @@ fn started(child: &Child, engine: Engine, user: u32) -> Row {
     row
 }
 
-/// Makes the images that every row begins with.
-fn preludes(child: &Child) -> Row {
-    let mut row = Row::new("the layer in an image, `shims check` in it".to_owned());
-    for (name, engine) in [
-        ("docker", Engine::BuildKit),
-        ("buildah", Engine::Buildah("oci")),
-    ] {
-        let results = USERS.map(|user| {
-            let (base, layer) = (image(engine, "v4run-engines-base"), image(engine, "v4run"));
-            let text = child.prelude(&base, &layer, user);
-            let made = engine.build(&text, &child.context(), &prelude(engine, user), &[]);
-            made.done().map(|_| ())
-        });
-        row.cell(name, results.into_iter().collect());
-    }
-    row
+/// What all of them are built from.
+fn child() -> &'static Child {
+    static CHILD: OnceLock<Child> = OnceLock::new();
+    CHILD.get_or_init(Child::new)
 }
 
-#[test]
-#[ignore = "needs engines: scripts/engines.sh"]
-fn matrix() {
-    let child = Child::new();
-    let mut rows = vec![preludes(&child)];
-    for engine in ENGINES {
-        for user in USERS {
-            rows.push(match engine.builds() {
-                true => built(&child, engine, user),
-                false => started(&child, engine, user),
-            });
+/// Makes the images that every row begins with, once in each storage.
+fn preludes(engine: Engine) {
+    static MADE: [OnceLock<()>; 2] = [OnceLock::new(), OnceLock::new()];
+    MADE[usize::from(engine.docker())].get_or_init(|| {
+        let mut row = Row::new(format!(
+            "{}, the layer, `shims check`",
+            engine.builder().title()
+        ));
+        for (name, user) in [("uid 0", 0), ("uid 1000", 1000), ("uid 4242", 4242)] {
+            let (base, layer) = (image(engine, "v4run-engines-base"), image(engine, "v4run"));
+            let text = child().prelude(&base, &layer, user);
+            let made = engine.build(&text, &child().context(), &prelude(engine, user), &[]);
+            row.cell(name, made.done().map(|_| ()));
         }
-    }
-    rows.extend(apart::rows(&child));
-    let mut table = String::new();
-    let mut wrong = String::new();
-    for row in &rows {
-        write!(table, "{:44}", row.title).unwrap();
+        told(&[row]);
+    });
+}
+
+/// Adds rows to the table and fails where a cell of them did.
+fn told(rows: &[Row]) {
+    let (mut table, mut wrong) = (String::new(), String::new());
+    for row in rows {
+        write!(table, "{:46}", row.title).unwrap();
         for (name, result) in &row.cells {
             let word = if result.is_ok() { "ok" } else { "FAILED" };
             write!(table, "  {name} {word}").unwrap();
@@ -158,7 +143,56 @@ fn matrix() {
         }
         table.push('\n');
     }
-    let place = PathBuf::from(std::env::var_os("V4RUN_ENGINES").unwrap()).join("matrix.txt");
-    fs::write(place, &table).unwrap();
+    let file = File::options()
+        .append(true)
+        .create(true)
+        .open(engine::place("matrix.txt"));
+    file.unwrap().write_all(table.as_bytes()).unwrap();
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The steps by an engine, for each user.
+fn steps(engine: Engine) {
+    preludes(engine);
+    let row = |user| match engine.builds() {
+        true => built(child(), engine, user),
+        false => started(child(), engine, user),
+    };
+    told(&USERS.map(row));
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn docker_build_by_buildkit() {
+    steps(Engine::BuildKit);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn docker_build_by_the_builder_of_old() {
+    steps(Engine::Legacy);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn docker_run() {
+    steps(Engine::DockerRun);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn podman_run() {
+    steps(Engine::PodmanRun);
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn buildah_by_runc() {
+    steps(Engine::Buildah("oci"));
+}
+
+#[test]
+#[ignore = "needs engines: scripts/engines.sh"]
+fn buildah_by_chroot() {
+    steps(Engine::Buildah("chroot"));
 }
