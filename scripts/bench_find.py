@@ -91,4 +91,4 @@ def main(program, count=10000):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(os.path.abspath(sys.argv[1]), *sys.argv[2:])

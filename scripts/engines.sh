@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # v4run's layer in child images that real engines build and run: docker with BuildKit and the builder of old,
 # podman with runc, buildah by runc and by chroot; and gVisor, which has to be refused. The table of all
-# that was tried is printed; the script fails when a cell of it does. Usage: scripts/engines.sh [PROGRAM]
-# Without PROGRAM it is the static one, which is built where it is missing.
+# that was tried is printed; the script fails when a cell of it does. Usage: scripts/engines.sh [PROGRAM [TEST...]]
+# Without PROGRAM it is the static one, which is built where it is missing; without TEST it is the whole matrix.
 # Needs root and a Debian machine. Docker and runsc are unpacked from Debian's packages into target/engines and
 # started there, with a socket of their own; images come from Debian's packages and a loopback registry.
 set -euo pipefail
@@ -11,9 +11,12 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh test
 scripts/setup.sh containers
 scripts/debian_root.sh "$PWD/target/containers"
-scripts/image.sh "$@"
-cargo build --locked --bin v4run
-suite=$(cargo test --locked --no-run --test it --message-format=json |
+program=${1:-target/static/v4run}
+[ -e "$program" ] || scripts/static.sh build
+scripts/image.sh "$program"
+tests=("${@:2}")
+[ "${#tests[@]}" -gt 0 ] || tests=(engines::)
+suite=$(cargo test --locked --no-run --message-format=json |
   sed -n 's/.*"executable":"\([^"]*\/it-[^"]*\)".*/\1/p' | tail -1)
 
 work=$PWD/target/engines
@@ -27,7 +30,7 @@ if [ ! -e "$work/ready" ]; then
 fi
 # The client of the same package: later ones want a plugin for BuildKit.
 export PATH=$work/unpacked/usr/bin:$work/unpacked/usr/sbin:$PATH
-export LD_LIBRARY_PATH=$work/unpacked/usr/lib/x86_64-linux-gnu:$work/unpacked/lib/x86_64-linux-gnu
+export LD_LIBRARY_PATH=$work/unpacked/usr/lib/$(uname -m)-linux-gnu:$work/unpacked/lib/$(uname -m)-linux-gnu
 
 state=$(mktemp -d "${TMPDIR:-/tmp}/v4run-engines.XXXXXX")
 chmod 755 "$state"
@@ -80,7 +83,7 @@ layer=$(buildah "${storage[@]}" pull --quiet "oci-archive:target/image/v4run.oci
 buildah "${storage[@]}" tag "$layer" localhost/v4run
 
 status=0
-V4RUN_BIN=$PWD/target/debug/v4run V4RUN_ENGINES=$state "$suite" --ignored --test-threads 1 engines:: >"$state/log" 2>&1 || status=$?
+V4RUN_BIN=$(realpath "$program") V4RUN_ENGINES=$state "$suite" --ignored --test-threads 1 "${tests[@]}" >"$state/log" 2>&1 || status=$?
 cat "$state/matrix.txt"
 if [ "$status" -ne 0 ]; then cat "$state/log"; fi
 # A matrix without a row proves nothing.
