@@ -1,5 +1,5 @@
 # Every target is one line that calls cargo or a script; each installs what it needs.
-.PHONY: demo test check build install static package bench corpus containers fuzz soak
+.PHONY: demo test check build install static package image engines bench corpus containers fuzz soak
 
 demo: ; scripts/demo.sh
 test: ; scripts/test.sh
@@ -13,5 +13,7 @@ fuzz: ; scripts/fuzz.sh $(SECONDS_EACH)
 soak: ; scripts/soak.sh $(SECONDS_EACH)
 static: ; scripts/static.sh
 package: ; scripts/package.sh
+image: ; scripts/image.sh
+engines: ; scripts/engines.sh
 PREFIX ?= /usr/local
 install: build ; scripts/install.sh target/release/v4run $(DESTDIR)$(PREFIX)

@@ -1,7 +1,7 @@
 //! `v4run shims install|check|remove`, and the start by a shim.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser as _, Subcommand, ValueEnum};
 
@@ -29,8 +29,11 @@ enum Task {
         /// them to the bare manager and records that, `strict` refuses them.
         #[arg(long, value_enum, default_value_t = Asked::Gate)]
         mode: Asked,
+        /// For an image that is being made: where v4run will lie in it, in the place of where it lies here.
+        #[arg(long, value_name = "PATH")]
+        program: Option<PathBuf>,
     },
-    /// Prove that the shims win in PATH, `sh -c`, `bash -c` and your login shell.
+    /// Prove that the shims win in PATH, `sh -c`, `bash -c`, your login shell and the next step of a CI job.
     Check {
         /// The folder; by default the first one in PATH.
         directory: Option<PathBuf>,
@@ -51,7 +54,11 @@ enum Asked {
 impl Arguments {
     pub(super) fn run(&self) -> u8 {
         let done = match &self.task {
-            Task::Install { directory, mode } => install(directory.clone(), *mode),
+            Task::Install {
+                directory,
+                mode,
+                program,
+            } => install(directory, *mode, program.as_deref()),
             Task::Check { directory } => check(directory.as_deref()).map(|found| show(&found)),
             Task::Remove { directory } => folder::remove(directory).map(|left| {
                 for path in &left {
@@ -73,12 +80,12 @@ fn told(finding: &Finding) -> u8 {
     diag::ERROR
 }
 
-fn install(directory: PathBuf, mode: Asked) -> Result<u8, Finding> {
+fn install(directory: &Path, mode: Asked, image: Option<&Path>) -> Result<u8, Finding> {
     let mode = match mode {
         Asked::Gate => Mode::Gate,
         Asked::Strict => Mode::Strict,
     };
-    let installed = folder::install(&directory, mode)?;
+    let installed = folder::install(directory, mode, image)?;
     let folder = installed.folder.display().to_string();
     let folder = diag::sanitize(&folder);
     print(&format!(
@@ -86,6 +93,9 @@ fn install(directory: PathBuf, mode: Asked) -> Result<u8, Finding> {
         installed.names.join(" "),
         mode.name()
     ));
+    if image.is_some() {
+        return Ok(0);
+    }
     print(&format!("put it first in PATH: export PATH={folder}:$PATH"));
     print("then `v4run shims check` says whether the shims win");
     Ok(0)

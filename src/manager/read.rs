@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use sha2::Digest as _;
 
-use crate::model::{Algorithm, Digest};
+use crate::model::{Algorithm, Code, Digest, Finding};
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,18 @@ pub(super) enum ReadError {
     /// A link that leads out of the project.
     #[error("is a link that leads out of the project, to {0}")]
     Outside(PathBuf),
+}
+
+/// What a file of the user's that was not read is: told where the user has none there, because a home may
+/// be somebody else's; an error where it is there, because a run without what it says asks elsewhere.
+pub(super) fn unread(path: &Path, error: &ReadError) -> Finding {
+    let place = path.display().to_string();
+    let there = matches!(error, ReadError::Io(_)) && path.symlink_metadata().is_ok();
+    if !there {
+        return Finding::new(Code::ConfigIgnored, place, error.to_string());
+    }
+    Finding::new(Code::Usage, place, error.to_string())
+        .with_hint("let this user read it (a secret mount takes `uid=`), or name another file")
 }
 
 /// Reads a regular file of at most `limit` bytes. `None` when there is none.

@@ -231,7 +231,7 @@ codes! {
         "Review what it printed, fill in owner and reason, and add it to the policy.";
     Passthrough, "passthrough", Note, None,
         "A shim handed a command that runs code by design to the bare package manager: nothing of it was confined or verified.",
-        "Under `shims install --mode strict`, or a machine policy with `lockdown`, it is refused instead.";
+        "Under `shims install --mode strict`, or a machine policy with `lockdown` and no `passthrough = true`, it is refused instead.";
     ConfigIgnored, "config-ignored", Note, None,
         "A setting of the user or the environment has no effect under v4run.",
         "Nothing to do; the message says why.";

@@ -43,6 +43,8 @@ pub struct Policy {
     pub managers: std::collections::BTreeMap<String, PathBuf>,
     /// Whether project and environment can only tighten.
     pub lockdown: bool,
+    /// Whether shims hand on what runs code by design; without a word, where there is no lockdown.
+    pub passthrough: Option<bool>,
     /// Artifacts that may be used although no index names them.
     pub artifacts: Vec<NamedArtifact>,
     /// Code that may run although it was downloaded.

@@ -63,6 +63,11 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Whether shims hand on what runs code by design.
+    pub fn hands_on(&self) -> bool {
+        self.passthrough.unwrap_or(!self.lockdown)
+    }
+
     fn merge(&mut self, file: &PolicyFile, author: Author) -> Result<(), Finding> {
         let raw: RawPolicy =
             raw::parse(&file.text).map_err(|error| file.invalid(error.line, &error.message))?;
@@ -200,6 +205,15 @@ impl Policy {
             self.lockdown = *lockdown.get_ref();
             self.places
                 .insert("lockdown".to_owned(), file.place(lockdown.span().start));
+        }
+        if let Some(passthrough) = &raw.passthrough {
+            if author != Author::System {
+                let message = "`passthrough` is for the system policy only";
+                return Err(file.invalid(Some(file.line(passthrough)), message));
+            }
+            self.passthrough = Some(*passthrough.get_ref());
+            let place = file.place(passthrough.span().start);
+            self.places.insert("passthrough".to_owned(), place);
         }
         self.sources.push((file.path.clone(), file.digest.clone()));
         Ok(())

@@ -33,6 +33,7 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) managers: std::collections::BTreeMap<String, RawManager>,
     pub(super) lockdown: Option<Spanned<bool>>,
+    pub(super) passthrough: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) artifacts: Vec<RawArtifact>,
     #[serde(default)]

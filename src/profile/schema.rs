@@ -17,7 +17,7 @@ use super::raw::RawPolicy;
 use crate::model::{Level, LookMode};
 
 /// What keys are for, by the key alone or after the table that it stands in.
-const TEXTS: [(&str, &str); 51] = [
+const TEXTS: [(&str, &str); 52] = [
     (
         "level",
         "The run fails unless this level of SCVS V4 is at least supported.",
@@ -33,6 +33,10 @@ const TEXTS: [(&str, &str); 51] = [
     (
         "lockdown",
         "System policy only: projects can then only ask for more.",
+    ),
+    (
+        "passthrough",
+        "System policy only: whether shims hand on what runs code by design; without a lockdown they do.",
     ),
     (
         "refuse",

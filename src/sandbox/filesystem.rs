@@ -19,7 +19,7 @@ use nix::sys::stat::{SFlag, fstat};
 use super::Failure;
 use crate::model::Access;
 use crate::model::PathRule;
-use crate::sys::probe::Landlock;
+use crate::sys::probe::{self, Landlock};
 
 /// Oldest ABI that is accepted: 3 (Linux 6.2) is the first that covers truncation.
 pub const FLOOR: u32 = 3;
@@ -48,7 +48,10 @@ pub(super) fn required(offer: Landlock) -> Result<(u32, u32), Failure> {
         )),
         Landlock::Disabled => missing("built in but not active; add `landlock` to the `lsm=` list"),
         Landlock::Forbidden => missing("refused by an outer filter"),
-        Landlock::Absent => missing("the kernel has none (Linux 6.2 or newer; not under gVisor)"),
+        Landlock::Absent if probe::is_gvisor() => missing(
+            "this kernel is gVisor, which has none; run the install under the ordinary container runtime",
+        ),
+        Landlock::Absent => missing("the kernel has none; Linux 6.2 or newer is needed"),
     }
 }
 

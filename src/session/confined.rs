@@ -13,7 +13,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -23,6 +23,7 @@ use super::Ended;
 use super::children::{Launcher, Proxy, children, end_all, next_line};
 use super::places::Environment;
 use super::query;
+use super::say;
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Prepared, PrivateDirs};
@@ -440,8 +441,15 @@ pub(super) fn ended(status: ExitStatus) -> ManagerStatus {
     }
 }
 
-/// Passes signals on until the manager has ended. If the proxy or the record is lost, the manager is
-/// ended: it must not go on unverified or unrecorded.
+/// Time that the manager has after SIGTERM. Engines and runners kill everything ten seconds after
+/// theirs, and npm goes on until a download is over: without this such a run would have no record.
+const GRACE: Duration = Duration::from_secs(5);
+/// The same after one more signal that asks for the end: some runners leave less between their last two.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Passes signals on until the manager has ended. If the proxy or the record is lost, or it does not
+/// end when it is told to, the manager is ended: it must not go on unverified or unrecorded. Then its
+/// status is that of the signal that it did not obey.
 pub(super) fn watch(
     signals: &mut Signals,
     recorder: &Recorder,
@@ -449,6 +457,9 @@ pub(super) fn watch(
     proxy: Pid,
 ) -> Result<Option<ManagerStatus>, Finding> {
     let mut lost = None;
+    let mut asked: Option<Signal> = None;
+    let mut end: Option<Instant> = None;
+    let mut forced = false;
     loop {
         while let Some(signal) = signals.next() {
             // It may have ended this very moment.
@@ -459,10 +470,28 @@ pub(super) fn watch(
             ) {
                 // What stands still takes no other signal than this one before it goes on.
                 let _ = kill(manager, Signal::SIGCONT);
+                let patience = match asked {
+                    Some(_) => Some(AGAIN),
+                    None => (signal == Signal::SIGTERM).then_some(GRACE),
+                };
+                let latest = patience.map(|patience| Instant::now() + patience);
+                end = end.into_iter().chain(latest).min();
+                asked = Some(signal);
             }
+        }
+        if !forced && end.is_some_and(|end| end <= Instant::now()) {
+            forced = true;
+            let _ = kill(manager, Signal::SIGKILL);
         }
         match process::try_wait(manager) {
             Ok(Some(status)) => {
+                let disobeyed = asked.filter(|_| forced && status.signal().is_some());
+                if let Some(asked) = disobeyed {
+                    say(
+                        "v4run: the package manager did not end when it was told to, and was killed",
+                    );
+                    return lost.map_or(Ok(Some(ManagerStatus::Signalled(asked as i32))), Err);
+                }
                 return lost.map_or(Ok(Some(self::ended(status))), Err);
             }
             Ok(None) => {}

@@ -36,6 +36,7 @@ fn lines(policy: &Policy) -> Vec<String> {
         lines.push(format!("{key} = {value}    # {place}"));
     };
     single("lockdown", policy.lockdown.to_string());
+    single("passthrough", policy.hands_on().to_string());
     let level = policy.level.map(|level| format!("L{level}"));
     single("level", level.unwrap_or_else(|| "none".to_owned()));
     let store = policy
@@ -176,6 +177,7 @@ mod tests {
         let text = lines(&policy).join("\n");
         for expected in [
             "lockdown = false    # default",
+            "passthrough = true    # default",
             "v4run.toml:1",
             "level = L2",
             "minimum-release-age = 3days",

@@ -33,6 +33,16 @@ fn landlock_query(flag: libc::c_ulong) -> io::Result<u32> {
     u32::try_from(result).map_err(|_negative| io::Error::last_os_error())
 }
 
+/// What gVisor says of its kernel in every release: an outside that it took over from the first.
+const GVISOR: &str = "#1 SMP Sun Jan 10 15:06:54 PST 2016";
+
+/// Whether the kernel is gVisor, a program that answers system calls itself. For messages only.
+pub fn is_gvisor() -> bool {
+    nix::sys::utsname::uname().is_ok_and(|name| {
+        name.version() == GVISOR || name.release().to_string_lossy().contains("gvisor")
+    })
+}
+
 /// Asks the kernel for its Landlock version (flag 1) and errata (flag 2).
 pub fn landlock() -> Landlock {
     match landlock_query(1) {

@@ -202,6 +202,27 @@ fn every_thread_of_a_helper_is_confined() {
     running.wait();
 }
 
+#[test]
+fn a_stop_in_the_midst_of_a_download_is_sealed_in_time() {
+    // What an engine gives a container between its stop signal and the end is ten seconds.
+    let registry = Registry::start();
+    registry.publish(&Package::new("thing", "1.0.0"));
+    let project = Project::locked(&registry, json!({ "thing": "1.0.0" }));
+    let pause = Duration::from_secs(2);
+    registry.fault(On::Tarball("thing"), What::Slow(60, pause));
+    let mut running = project.v4run(&["npm", "ci"]).start();
+    assert!(registry.wait_for(".tgz", Duration::from_secs(60)));
+    thread::sleep(Duration::from_secs(1));
+    let start = Instant::now();
+    running.signal(Signal::SIGTERM);
+    let run = running.wait();
+    let took = start.elapsed();
+    run.exits(143);
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    run.says("was killed");
+    assert_eq!(run.record().events("sealed").len(), 1);
+}
+
 /// The helpers of a session: role, and how many filters each thread has.
 fn helpers(session: &str) -> Vec<(String, Vec<u32>)> {
     let children = fs::read_dir(format!("/proc/{session}/task")).unwrap();

@@ -365,6 +365,110 @@ fn check_names_what_wins() {
 }
 
 #[test]
+fn check_fails_where_one_way_alone_is_lost() {
+    let shimmed = Shimmed::new("gate");
+    let project = &shimmed.project;
+    let folder = shimmed.folder();
+    let own = v4run().display().to_string();
+    let other = project.outside("other");
+    program(&other.join("npm"), "exit 0");
+    let other = other.display().to_string();
+    let profile = |first: &str| {
+        for name in [".profile", ".bash_profile", ".zprofile"] {
+            let text = format!("PATH={first}:$PATH\n");
+            fs::write(project.home().join(name), text).unwrap();
+        }
+    };
+    profile(&folder);
+    // A job's step begins with the runner's PATH and sets its own.
+    let file = project.outside("path-file");
+    let line = format!("PATH={folder}:$PATH; export PATH; '{own}' shims check; exit $?");
+    let step = |text: Option<&str>| {
+        let _ = fs::remove_file(&file);
+        text.iter().for_each(|text| fs::write(&file, text).unwrap());
+        let step = shimmed.with_path(&["/bin/sh", "-c", &line], &["/nonexistent"]);
+        step.env("GITHUB_PATH", &file).run()
+    };
+    let failed = |run: &Run| -> Vec<String> {
+        let lines = run.stdout.lines().filter(|line| line.starts_with("FAIL  "));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    let run = step(Some(&format!("{folder}\n")));
+    run.succeeds();
+    let next = "next step (GITHUB_PATH)";
+    assert!(
+        run.stdout.contains(&format!("ok    {next}")),
+        "{}",
+        run.told()
+    );
+    let real = crate::project::program("npm");
+    for (text, what) in [
+        // What a step exports is gone when it ends.
+        (
+            Some(String::new()),
+            format!("FAIL  {next}: `npm` is {}", real.display()),
+        ),
+        // The last line comes first.
+        (
+            Some(format!("{folder}\n{other}\n")),
+            format!("FAIL  {next}: `npm` is {other}/npm"),
+        ),
+        (
+            None,
+            format!("FAIL  {next}: `{}` cannot be read", file.display()),
+        ),
+    ] {
+        let run = step(text.as_deref());
+        run.exits(125).says("hint: ");
+        let lost = failed(&run);
+        assert!(
+            lost.iter().any(|line| line.starts_with(&what)),
+            "{what}\n{}",
+            run.told()
+        );
+        assert!(lost.iter().all(|line| line.contains(next)), "{lost:?}");
+    }
+    // Nor does anything but the login shell read this.
+    let check = shimmed.with_path(&[&own, "shims", "check"], &[&folder]);
+    if run.stdout.contains("ok    login shell") {
+        profile(&format!("{other}:{folder}"));
+        let run = check.run();
+        run.exits(125);
+        let lost = failed(&run);
+        assert_eq!(lost.len(), 1, "{}", run.told());
+        assert!(
+            lost[0].contains(&format!(": `npm` is {other}/npm")),
+            "{lost:?}"
+        );
+    }
+}
+
+#[test]
+fn shims_of_an_image_lead_to_where_v4run_will_be() {
+    let shimmed = Shimmed::new("gate");
+    let stage = shimmed.project.outside("stage");
+    let folder = stage.join("usr/lib/v4run/shims").display().to_string();
+    let words = ["install", "--program", "/nowhere/v4run", &folder];
+    shimmed.shims(&words).succeeds();
+    for name in ["npm", "pip", "mvn"] {
+        let target = fs::read_link(Path::new(&folder).join(name)).unwrap();
+        assert_eq!(target, Path::new("/nowhere/v4run"), "{name}");
+    }
+    // On this machine they are none, and `check` says so.
+    let run = shimmed.shims(&["check", &folder]);
+    run.exits(125);
+    assert!(run.stdout.contains("leads nowhere"), "{}", run.told());
+    for wrong in ["v4run", "/usr/../v4run", "/"] {
+        let words = ["install", "--program", wrong, &folder];
+        shimmed
+            .shims(&words)
+            .exits(125)
+            .says("is no place in an image")
+            .says("hint: ");
+    }
+}
+
+#[test]
 fn shims_are_only_made_where_nobody_else_writes() {
     let shimmed = Shimmed::new("gate");
     let project = &shimmed.project;

@@ -456,9 +456,7 @@ impl Reader<'_> {
             Ok(None) => Vec::new(),
             Err(ReadError::Kind) if path == Path::new("/dev/null") => Vec::new(),
             Err(error) => {
-                let place = path.display().to_string();
-                let finding = Finding::new(Code::ConfigIgnored, place, error.to_string());
-                self.config.findings.push(finding);
+                self.config.findings.push(read::unread(path, &error));
                 Vec::new()
             }
         }

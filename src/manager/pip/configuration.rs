@@ -74,7 +74,7 @@ impl Configuration {
             Ok(None) => return,
             Err(ReadError::Kind) if path.is_dir() => return,
             Err(error) if origin == Origin::User => {
-                return find(Code::ConfigIgnored, error.to_string());
+                return self.findings.push(read::unread(path, &error));
             }
             Err(error) => return find(Code::ConfigRefused, error.to_string()),
         };

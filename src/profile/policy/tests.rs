@@ -203,6 +203,22 @@ fn mistakes_name_file_and_line() {
 }
 
 #[test]
+fn what_shims_hand_on_is_the_machine_s_to_say() {
+    let hands_on = |system: &str| load(system, "").unwrap().hands_on();
+    assert!(hands_on("") && !hands_on("lockdown = true\n"));
+    assert!(hands_on("lockdown = true\npassthrough = true\n"));
+    assert!(!hands_on("passthrough = false\n"));
+    for own in ["passthrough = true\n", "passthrough = false\n"] {
+        let error = load("lockdown = true\n", own).unwrap_err();
+        assert!(
+            error.message.contains("system policy only"),
+            "{}",
+            error.message
+        );
+    }
+}
+
+#[test]
 fn lockdown_leaves_the_project_only_a_higher_level() {
     let system = "lockdown = true\nlevel = 'L1'\n";
     assert_eq!(load(system, "level = 'L3'\n").unwrap().level, Some(3));

@@ -1,9 +1,10 @@
 //! Proves that the shims win: asks each kind of lookup which program a name stands for.
 //!
-//! A walk of PATH as execvp(3) does it, `sh -c`, `bash -c`, and the user's login shell with its
-//! start-up files. The shells are asked with `command -v`, so that what wins is named and not run.
+//! A walk of PATH as execvp(3) does it, `sh -c`, `bash -c`, the user's login shell with its start-up
+//! files, and the next step of a CI job whose runner has a file for PATH (`runner`). The shells are asked with `command -v`, so that what wins is named and not run.
 //! What a shim can never see is told with every answer.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,7 @@ use nix::unistd::{Uid, User};
 use uuid::Uuid;
 
 use super::folder::{self, Marker, Mode};
+use super::runner;
 use super::{first_in, is_v4run, names};
 use crate::manager;
 use crate::model::Finding;
@@ -97,12 +99,20 @@ pub fn check(named: Option<&Path>) -> Result<Checked, Finding> {
         problems.push("no place for records: set HOME, XDG_STATE_HOME or V4RUN_RECORD".to_owned());
     }
     let mut notes = Vec::new();
-    let mut ways = vec![Way {
-        how: "PATH".to_owned(),
+    let walked = |how: String, path: &OsStr| Way {
+        how,
         others: others(&folder, &names, |name| {
-            first_in(&path, name).map(|path| path.display().to_string())
+            first_in(path, name).map(|path| path.display().to_string())
         }),
-    }];
+    };
+    let mut ways = vec![walked("PATH".to_owned(), &path)];
+    ways.extend(runner::next_steps().map(|next| match next {
+        Ok(next) => walked(next.how, &next.path),
+        Err((how, why)) => Way {
+            how,
+            others: vec![why],
+        },
+    }));
     for (how, shell, flags) in shells(&mut notes) {
         let others = match ask(&shell, flags, &names) {
             Ok(answers) => others(&folder, &names, |name| {

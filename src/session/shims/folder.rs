@@ -8,7 +8,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -118,15 +118,13 @@ pub struct Installed {
     pub names: Vec<&'static str>,
 }
 
-/// Makes the links.
-pub fn install(folder: &Path, mode: Mode) -> Result<Installed, Finding> {
-    let program = own_program()?;
-    let beside = program.parent().unwrap_or(Path::new("/"));
-    if let Some(why) = exposed(beside, true) {
-        let message = format!("v4run itself lies where it can be replaced: {why}");
-        let hint = "install v4run where only you or root can write, such as /usr/bin";
-        return Err(refused(&program, &message, hint));
-    }
+/// Makes the links. `image` is where v4run will lie in an image that is being made: the links lead
+/// there, whatever lies there on this machine.
+pub fn install(folder: &Path, mode: Mode, image: Option<&Path>) -> Result<Installed, Finding> {
+    let program = match image {
+        Some(program) => in_image(program)?,
+        None => in_place()?,
+    };
     let folder = usable(folder)?;
     let names = names(mode);
     for name in &names {
@@ -175,6 +173,36 @@ pub fn install(folder: &Path, mode: Mode) -> Result<Installed, Finding> {
         }
     }
     Ok(Installed { folder, names })
+}
+
+/// Where v4run will lie in an image.
+fn in_image(program: &Path) -> Result<PathBuf, Finding> {
+    let plain = program
+        .components()
+        .all(|part| !matches!(part, Component::ParentDir));
+    match program.is_absolute() && plain && program.file_name().is_some() {
+        true => Ok(program.to_path_buf()),
+        false => {
+            let message = "is no place in an image";
+            Err(refused(
+                program,
+                message,
+                "name an absolute path, such as /usr/bin/v4run",
+            ))
+        }
+    }
+}
+
+/// This program, where nobody else can replace it.
+fn in_place() -> Result<PathBuf, Finding> {
+    let program = own_program()?;
+    let beside = program.parent().unwrap_or(Path::new("/"));
+    if let Some(why) = exposed(beside, true) {
+        let message = format!("v4run itself lies where it can be replaced: {why}");
+        let hint = "install v4run where only you or root can write, such as /usr/bin";
+        return Err(refused(&program, &message, hint));
+    }
+    Ok(program)
 }
 
 fn write(folder: &Path, text: &str) -> io::Result<()> {

@@ -24,6 +24,7 @@ pub mod check;
 mod depth;
 pub mod folder;
 mod passthrough;
+mod runner;
 
 use folder::Mode;
 
@@ -94,7 +95,7 @@ impl Shim {
         let passing = self.manager.passes(words)?;
         // A policy that cannot be read is told by the run that is confined instead.
         let policy = Policy::load(None, Path::new("/nonexistent"), system);
-        let free = policy.is_ok_and(|policy| !policy.lockdown);
+        let free = policy.is_ok_and(|policy| policy.hands_on());
         free.then_some(passing)
     }
 }
@@ -162,6 +163,9 @@ mod tests {
             ("level = \"L1\"\n", true),
             ("lockdown = false\n", true),
             ("lockdown = true\n", false),
+            ("lockdown = true\npassthrough = true\n", true),
+            ("lockdown = true\npassthrough = false\n", false),
+            ("passthrough = false\n", false),
             ("lockdown = \n", false),
         ] {
             std::fs::write(&policy, text).unwrap();

@@ -20,13 +20,13 @@ pub(crate) mod jar;
 use jar::Jar;
 
 /// What `dependency:resolve` is for most tests: the goal of the tests' own plugin.
-const RESOLVE: &str = "org.apache.maven.plugins:maven-dependency-plugin:0.test:resolve";
+pub(crate) const RESOLVE: &str = "org.apache.maven.plugins:maven-dependency-plugin:0.test:resolve";
 
 /// The goal of the system's plugin, found by its prefix.
 pub(crate) const REAL: &str = "dependency:resolve@real";
 
 /// The virtual machine spends its time on compiling itself otherwise.
-const MACHINE: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto";
+pub(crate) const MACHINE: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto";
 
 /// An entry of a policy.
 pub(crate) fn approval(name: &str, bytes: &[u8]) -> String {
