@@ -28,8 +28,8 @@ same="layout assurance attest bom corpus::meta faults::clock faults::disk faults
 # The filter decides about system calls: options, modes of files and what is killed do not depend on it.
 declare -A leave=(
   [$user]="$same"
-  [$filter]="$same bad_input ci commands faults::kills files_of_use hostile_packages kernels mvn_bad mvn_build
-    mvn_trust mvn_ways mvn_web pip_local pip_review pip_source surroundings uv_attack uv_sync uv_ways"
+  [$filter]="$same bad_input bad_places ci commands faults::kills files_of_use hostile_packages kernels mvn_bad mvn_build
+    mvn_trust mvn_ways mvn_web pip_local pip_review pip_source shims_hostile surroundings uv_attack uv_sync uv_ways"
 )
 
 failed=0
