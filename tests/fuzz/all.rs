@@ -12,7 +12,9 @@ use libfuzzer_sys::fuzz_target;
 
 static TARGET: LazyLock<v4run::fuzz::Target> = LazyLock::new(|| {
     let name = std::env::var("V4RUN_FUZZ_TARGET").unwrap_or_default();
-    let found = v4run::fuzz::TARGETS.iter().find(|(known, _)| *known == name);
+    let found = v4run::fuzz::TARGETS
+        .iter()
+        .find(|(known, _)| *known == name);
     match found {
         Some((_, target)) => *target,
         None => {
