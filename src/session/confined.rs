@@ -351,17 +351,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     for worker in workers {
         let _ = worker.join();
     }
-    stage.recorder.send(Event::Enforced {
-        landlock_abi: report.landlock_abi,
-        landlock_errata: report.landlock_errata,
-        seccomp_filters: report.seccomp_filters,
-        memory: supervisor
-            .memory_way()
-            .unwrap_or("nothing was read")
-            .to_owned(),
-        single_layer: sandbox::single_layer(report.landlock_abi),
-    });
-    stage.recorder.send(supervisor.counted());
+    tell_enforced(stage.recorder, &report, &supervisor);
     if contained.killed > 0 {
         let message = format!(
             "{} processes had to be ended after the manager",
@@ -431,6 +421,25 @@ fn await_ready(certificate: &Receiver<String>, signals: &mut Signals) -> Result<
         }
     }
     Err(lost("the proxy did not become ready in time"))
+}
+
+/// Records what held the process that is over, and how often it was asked.
+pub(super) fn tell_enforced(
+    recorder: &Recorder,
+    report: &sandbox::Report,
+    supervisor: &Supervisor,
+) {
+    recorder.send(Event::Enforced {
+        landlock_abi: report.landlock_abi,
+        landlock_errata: report.landlock_errata,
+        seccomp_filters: report.seccomp_filters,
+        memory: supervisor
+            .memory_way()
+            .unwrap_or("nothing was read")
+            .to_owned(),
+        single_layer: sandbox::single_layer(report.landlock_abi),
+    });
+    recorder.send(supervisor.counted());
 }
 
 /// How a process ended.

@@ -13,14 +13,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::super::children::{Launcher, end_all};
-use super::super::confined::{employ, ended, internal};
+use super::super::confined::{employ, ended, internal, tell_enforced};
 use super::super::signals::Signals;
 use super::usage;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Planned, Step};
 use crate::model::{BuildEnd, Code, Event, Finding, Limits};
 use crate::record::Recorder;
-use crate::sandbox;
 use crate::supervisor::{KnownDigests, Parts, Sink, Supervisor, Toolchain};
 use crate::sys::memory::Reader;
 use crate::sys::process;
@@ -95,17 +94,7 @@ impl Stage<'_> {
             let _ = worker.join();
         }
         let watched = watched?;
-        self.recorder.send(Event::Enforced {
-            landlock_abi: report.landlock_abi,
-            landlock_errata: report.landlock_errata,
-            seccomp_filters: report.seccomp_filters,
-            memory: supervisor
-                .memory_way()
-                .unwrap_or("nothing was read")
-                .to_owned(),
-            single_layer: sandbox::single_layer(report.landlock_abi),
-        });
-        self.recorder.send(supervisor.counted());
+        tell_enforced(self.recorder, &report, &supervisor);
         self.report(&watched, contained.killed);
         let (code, signal) = match watched.status {
             Some(ManagerStatus::Exited(code)) => (Some(code), None),
