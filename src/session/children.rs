@@ -251,6 +251,18 @@ pub(super) struct Contained {
     pub(super) left: Vec<i32>,
 }
 
+impl Contained {
+    /// An error where something is left; `whose` is its subject.
+    pub(super) fn complete(&self, whose: &str) -> Result<(), Finding> {
+        if self.left.is_empty() {
+            return Ok(());
+        }
+        let left = format!("{:?}", self.left);
+        let message = format!("{whose} that could not be ended: {left}");
+        Err(Finding::new(Code::ContainmentIncomplete, left, message))
+    }
+}
+
 /// Longest time for everything to end.
 const ENDING: Duration = Duration::from_secs(10);
 

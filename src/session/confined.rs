@@ -34,6 +34,7 @@ use crate::sandbox;
 use crate::store::{Directory, Ledger};
 use crate::supervisor::{Gate, KnownDigests, Parts, Recall, Sink, Supervisor};
 use crate::sys::memory::Reader;
+use crate::sys::notify::Listener;
 use crate::sys::process;
 
 /// Workers that answer notifications: one may be busy with a large file.
@@ -173,19 +174,11 @@ impl Start {
             result
         })();
         let contained = end_all(&spared);
-        if contained.left.is_empty() {
-            recorder.send(Event::Contained {
-                killed: contained.killed,
-            });
-            result
-        } else {
-            let left = format!("{:?}", contained.left);
-            Err(Finding::new(
-                Code::ContainmentIncomplete,
-                &left,
-                format!("processes that could not be ended: {left}"),
-            ))
-        }
+        contained.complete("processes")?;
+        recorder.send(Event::Contained {
+            killed: contained.killed,
+        });
+        result
     }
 }
 
@@ -313,7 +306,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
     }
     let manager = stage.launcher.id();
     let events = stage.recorder.sender();
-    let supervisor = Supervisor::new(
+    let (supervisor, workers) = engage(
         listener,
         Parts {
             manager: stage.manager,
@@ -332,10 +325,7 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
             memory: Reader::default(),
             events: Sink::new(move |event| events.send(event)),
         },
-    )
-    .map_err(|error| internal("probe pattern", error))?;
-    let supervisor = Arc::new(supervisor);
-    let workers = employ(&supervisor)?;
+    )?;
     stage.ended.started = true;
     stage.launcher.go()?;
     let outcome = watch(&mut signals, stage.recorder, manager, stage.proxy.id());
@@ -371,30 +361,36 @@ fn supervise(stage: Stage<'_>) -> Result<(), Finding> {
         };
         stage.recorder.send(Event::ManagerExited { code, signal });
     }
-    if supervisor.is_healthy() {
-        Ok(())
-    } else {
-        Err(Finding::new(
-            Code::HelperLost,
-            "supervisor",
-            "a notification could not be judged; it was refused",
-        ))
-    }
+    judged(&supervisor)
 }
 
-/// Starts the workers that answer notifications. They end with the last task of the filter.
-pub(super) fn employ(supervisor: &Arc<Supervisor>) -> Result<Vec<JoinHandle<()>>, Finding> {
+/// A supervisor with the workers that answer its notifications. They end with the last task of the filter.
+pub(super) fn engage(
+    listener: Listener,
+    parts: Parts,
+) -> Result<(Arc<Supervisor>, Vec<JoinHandle<()>>), Finding> {
+    let supervisor = Supervisor::new(listener, parts);
+    let supervisor = Arc::new(supervisor.map_err(|error| internal("probe pattern", error))?);
     // Worth a processor switch per call where the kernel can; no loss where it cannot.
     supervisor.wake_synchronously();
-    (0..WORKERS)
-        .map(|index| {
-            let supervisor = Arc::clone(supervisor);
-            std::thread::Builder::new()
-                .name(format!("supervisor-{index}"))
-                .spawn(move || supervisor.work())
-                .map_err(|error| internal("thread", error))
-        })
-        .collect()
+    let worker = |index| {
+        let supervisor = Arc::clone(&supervisor);
+        std::thread::Builder::new()
+            .name(format!("supervisor-{index}"))
+            .spawn(move || supervisor.work())
+            .map_err(|error| internal("thread", error))
+    };
+    let workers: Result<Vec<_>, Finding> = (0..WORKERS).map(worker).collect();
+    Ok((supervisor, workers?))
+}
+
+/// An error where a supervisor could not judge everything.
+pub(super) fn judged(supervisor: &Supervisor) -> Result<(), Finding> {
+    if supervisor.is_healthy() {
+        return Ok(());
+    }
+    let message = "a notification could not be judged; it was refused";
+    Err(Finding::new(Code::HelperLost, "supervisor", message))
 }
 
 /// Waits for the proxy's certificate; a signal ends the wait.

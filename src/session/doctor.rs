@@ -15,15 +15,14 @@ use nix::sys::wait::waitpid;
 use serde::Serialize;
 
 use super::children::{Launcher, children, end_all};
-use super::confined::{employ, internal, unenforceable};
+use super::confined::{engage, internal, unenforceable};
 use super::identity;
 use crate::manager;
 use crate::model::{Access, Event, FileGuard, Finding, Launch, PathRule};
 use crate::sandbox;
 use crate::sandbox::canary;
-use crate::supervisor::{Gate, KnownDigests, Parts, Sink, Supervisor};
+use crate::supervisor::{Gate, Parts, Sink};
 use crate::sys::fd;
-use crate::sys::memory::Reader;
 use crate::sys::probe;
 
 /// What the self-test found.
@@ -108,36 +107,27 @@ fn test(diagnosis: &mut Diagnosis) -> Result<(), Finding> {
     let (near, _far) = fd::pair().map_err(|e| internal("socket pair", e))?;
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&events);
-    let supervisor = Supervisor::new(
+    let manager = manager::ALL.first().copied();
+    let (supervisor, workers) = engage(
         listener,
         Parts {
-            manager: manager::ALL
-                .first()
-                .copied()
-                .ok_or_else(|| internal("manager", "none"))?,
-            inspector: None,
-            process: launcher.id().as_raw(),
-            child: None,
-            build: None,
             gate: Some(Gate::new(listener_of_gate, near).map_err(io("gate"))?),
-            files: FileGuard {
-                runtime_roots: library_roots(),
-                ..FileGuard::default()
-            },
-            rules: launch.rules.clone(),
-            known: KnownDigests::default(),
-            recall: None,
-            memory: Reader::default(),
-            events: Sink::new(move |event| {
-                sink.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(event);
-            }),
+            ..Parts::alone(
+                manager.ok_or_else(|| internal("manager", "none"))?,
+                launcher.id().as_raw(),
+                FileGuard {
+                    runtime_roots: library_roots(),
+                    ..FileGuard::default()
+                },
+                launch.rules.clone(),
+                Sink::new(move |event| {
+                    sink.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(event);
+                }),
+            )
         },
-    )
-    .map_err(|e| internal("supervisor", e))?;
-    let supervisor = Arc::new(supervisor);
-    let workers = employ(&supervisor)?;
+    )?;
     launcher.go()?;
     let _ = waitpid(launcher.id(), None);
     for worker in workers {

@@ -7,19 +7,17 @@
 //! An ordinary plan has none of them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use nix::unistd::Pid;
 
 use super::children::{Launcher, end_all};
-use super::confined::{employ, internal, watch};
+use super::confined::{engage, judged, watch};
 use super::signals::Signals;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Prepared, Query};
 use crate::model::{Code, Event, Finding, Launch};
 use crate::record::Recorder;
-use crate::supervisor::{KnownDigests, Parts, Sink, Supervisor};
-use crate::sys::memory::Reader;
+use crate::supervisor::{Parts, Sink};
 
 /// Records which programs the plan starts, where they are more than the manager's own.
 pub(super) fn announce(prepared: &Prepared, recorder: &Recorder) {
@@ -50,26 +48,19 @@ pub(super) fn ask(
     launcher.plan(&query.launch)?;
     let (_report, listener) = launcher.confined()?;
     let events = recorder.sender();
-    let supervisor = Supervisor::new(
+    let (supervisor, workers) = engage(
         listener,
         Parts {
-            manager,
-            inspector: None,
-            process: launcher.id().as_raw(),
             child: query.launch.child.clone().map(PathBuf::from),
-            build: None,
-            gate: None,
-            files: query.files.clone(),
-            rules: query.launch.rules.clone(),
-            known: KnownDigests::default(),
-            recall: None,
-            memory: Reader::default(),
-            events: Sink::new(move |event| events.send(event)),
+            ..Parts::alone(
+                manager,
+                launcher.id().as_raw(),
+                query.files.clone(),
+                query.launch.rules.clone(),
+                Sink::new(move |event| events.send(event)),
+            )
         },
-    )
-    .map_err(|error| internal("probe pattern", error))?;
-    let supervisor = Arc::new(supervisor);
-    let workers = employ(&supervisor)?;
+    )?;
     launcher.go()?;
     let outcome = watch(signals, recorder, launcher.id(), proxy);
     let contained = end_all(living);
@@ -77,15 +68,8 @@ pub(super) fn ask(
         let _ = worker.join();
     }
     let program = query.launch.executable.to_string_lossy();
-    if !contained.left.is_empty() {
-        let left = format!("{:?}", contained.left);
-        let message = format!("processes of `{program}` that could not be ended: {left}");
-        return Err(Finding::new(Code::ContainmentIncomplete, left, message));
-    }
-    if !supervisor.is_healthy() {
-        let message = "a notification could not be judged; it was refused";
-        return Err(Finding::new(Code::HelperLost, "supervisor", message));
-    }
+    contained.complete(&format!("processes of `{program}`"))?;
+    judged(&supervisor)?;
     match outcome? {
         Some(ManagerStatus::Exited(0)) => Ok(()),
         Some(ManagerStatus::Exited(_) | ManagerStatus::Signalled(_)) | None => {

@@ -154,6 +154,33 @@ pub struct Parts {
     pub events: Sink,
 }
 
+impl Parts {
+    /// Those of a process that is judged by its plan alone: it reaches no proxy, opens no artifacts and
+    /// starts nothing.
+    pub fn alone(
+        manager: &'static dyn Manager,
+        process: i32,
+        files: FileGuard,
+        rules: Vec<PathRule>,
+        events: Sink,
+    ) -> Self {
+        Self {
+            manager,
+            inspector: None,
+            process,
+            child: None,
+            build: None,
+            gate: None,
+            files,
+            rules,
+            known: KnownDigests::default(),
+            recall: None,
+            memory: Reader::default(),
+            events,
+        }
+    }
+}
+
 /// What a notification refers to: an address, a path, a call of any number; for the fuzz target.
 #[cfg(any(test, feature = "fuzz"))]
 pub fn fuzz(bytes: &[u8]) {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::change::refused;
-use super::child::process_of;
 use super::path::{Named, by_descriptor, descriptor, hold_descriptor, real, shown};
 use super::recall::Recalled;
 use super::sealed::Copy;
@@ -27,6 +26,7 @@ use crate::profile::kernel;
 use crate::protocol::Artifact;
 use crate::sys::fd;
 use crate::sys::notify::{Continue, Notification};
+use crate::sys::process::process_of;
 use crate::verify::{Digests, Hashed};
 
 /// Largest artifact that is verified; a sealed copy is memory.

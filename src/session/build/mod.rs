@@ -124,11 +124,7 @@ impl Run {
         };
         let result = builds.all(&approved, own.as_ref(), ended);
         let contained = end_all(&spared);
-        if !contained.left.is_empty() {
-            let left = format!("{:?}", contained.left);
-            let message = format!("processes that could not be ended: {left}");
-            return Err(Finding::new(Code::ContainmentIncomplete, left, message));
-        }
+        contained.complete("processes")?;
         around.recorder.send(Event::Contained {
             killed: contained.killed,
         });

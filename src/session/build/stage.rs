@@ -5,7 +5,6 @@
 //! nothing is left; what had to be ended then is a violation, because a build that is over is over.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,15 +12,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::super::children::{Launcher, end_all};
-use super::super::confined::{employ, ended, internal, tell_enforced};
+use super::super::confined::{ended, engage, internal, judged, tell_enforced};
 use super::super::signals::Signals;
 use super::usage;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Planned, Step};
 use crate::model::{BuildEnd, Code, Event, Finding, Limits};
 use crate::record::Recorder;
-use crate::supervisor::{KnownDigests, Parts, Sink, Supervisor, Toolchain};
-use crate::sys::memory::Reader;
+use crate::supervisor::{Parts, Sink, Supervisor, Toolchain};
 use crate::sys::process;
 
 /// Time between two looks at what a build uses.
@@ -60,30 +58,23 @@ impl Stage<'_> {
         launcher.plan(&planned.launch)?;
         let (report, listener) = launcher.confined()?;
         let events = self.recorder.sender();
-        let supervisor = Supervisor::new(
+        let (supervisor, workers) = engage(
             listener,
             Parts {
-                manager: self.manager,
-                inspector: None,
-                process: launcher.id().as_raw(),
-                child: None,
                 build: Some(Toolchain {
                     roots: planned.toolchain,
                     processes: limits.processes.into(),
                     signals: report.landlock_abi >= SIGNALS,
                 }),
-                gate: None,
-                files: planned.files,
-                rules: planned.launch.rules,
-                known: KnownDigests::default(),
-                recall: None,
-                memory: Reader::default(),
-                events: Sink::new(move |event| events.send(event)),
+                ..Parts::alone(
+                    self.manager,
+                    launcher.id().as_raw(),
+                    planned.files,
+                    planned.launch.rules,
+                    Sink::new(move |event| events.send(event)),
+                )
             },
-        )
-        .map_err(|error| internal("probe pattern", error))?;
-        let supervisor = Arc::new(supervisor);
-        let workers = employ(&supervisor)?;
+        )?;
         let (begin, before) = (Instant::now(), usage::waited_for());
         *started = true;
         launcher.go()?;
@@ -113,15 +104,8 @@ impl Stage<'_> {
             processes: supervisor.processes().0,
             disk: watched.disk,
         }));
-        if !contained.left.is_empty() {
-            let left = format!("{:?}", contained.left);
-            let message = format!("processes of a build that could not be ended: {left}");
-            return Err(Finding::new(Code::ContainmentIncomplete, left, message));
-        }
-        if !supervisor.is_healthy() {
-            let message = "a notification could not be judged; it was refused";
-            return Err(Finding::new(Code::HelperLost, "supervisor", message));
-        }
+        contained.complete("processes of a build")?;
+        judged(&supervisor)?;
         Ok(watched.status)
     }
 
