@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::child::process_of;
 use super::path::{descriptor, hold_descriptor, lies_below, real, shown};
 use super::{Answer, Supervisor};
 use crate::model::{BuildProgram, Code, Digest, Event, Finding};
 use crate::sys::notify::{Continue, Notification};
+use crate::sys::process::{parent_of, process_of};
 use crate::verify::hash::sha256_of;
 
 /// Arguments that are recorded of one program, and bytes of them together.
@@ -283,12 +283,6 @@ fn is_below(target: i32) -> bool {
         process = parent;
     }
     false
-}
-
-fn parent_of(process: i32) -> Option<i32> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Supervisor;
 use super::path::{by_descriptor, real};
 use crate::sys::notify::Notification;
+use crate::sys::process::process_of;
 
 /// What is left of the allowance.
 #[derive(Debug, Default)]
@@ -72,13 +73,6 @@ impl Supervisor {
     }
 }
 
-/// The process that a thread belongs to.
-pub(super) fn process_of(thread: i32) -> Option<i32> {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-    line.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +90,5 @@ mod tests {
         assert!(child.is_made_now() && !child.is_made_now());
         assert!(!child.starts((program.0, program.1 + 1)));
         assert!(child.starts(program) && !child.starts(program));
-    }
-
-    #[test]
-    fn a_thread_is_told_from_a_process() {
-        let own = std::process::id().cast_signed();
-        assert_eq!(process_of(own), Some(own));
-        let thread = std::thread::spawn(|| process_of(nix::unistd::gettid().as_raw()));
-        assert_eq!(thread.join().unwrap(), Some(own));
-        assert_eq!(process_of(-1), None);
     }
 }

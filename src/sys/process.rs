@@ -159,6 +159,23 @@ pub fn try_wait(process: Pid) -> io::Result<Option<ExitStatus>> {
     }
 }
 
+/// The process that a thread belongs to; `None` where there is none of that number.
+pub fn process_of(thread: i32) -> Option<i32> {
+    stated(thread, "Tgid:")
+}
+
+/// The parent of a process; `None` where there is none of that number.
+pub fn parent_of(process: i32) -> Option<i32> {
+    stated(process, "PPid:")
+}
+
+/// A number in `/proc/ID/status`.
+fn stated(id: i32, field: &str) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().parse().ok()
+}
+
 /// Default action for SIGCHLD: an ignored one, inherited from the caller, loses exit statuses.
 pub fn notice_children() -> io::Result<()> {
     // SAFETY: setting the default action installs no handler of this program.
@@ -184,4 +201,26 @@ pub fn reset_signals() -> io::Result<()> {
     }
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_told_from_a_process() {
+        let own = std::process::id().cast_signed();
+        assert_eq!(process_of(own), Some(own));
+        let thread = std::thread::spawn(|| process_of(nix::unistd::gettid().as_raw()));
+        assert_eq!(thread.join().unwrap(), Some(own));
+        assert_eq!(process_of(-1), None);
+    }
+
+    #[test]
+    fn a_parent_is_found() {
+        let own = std::process::id().cast_signed();
+        let parent = std::os::unix::process::parent_id().cast_signed();
+        assert_eq!(parent_of(own), Some(parent));
+        assert_eq!(parent_of(-1), None);
+    }
 }

@@ -9,7 +9,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use nix::unistd::getppid;
+
+use crate::sys::process::parent_of;
 
 /// Variables that name such a file.
 const VARIABLES: [&str; 1] = ["GITHUB_PATH"];
@@ -72,11 +76,10 @@ fn joined(text: &[u8], start: &OsStr) -> OsString {
 
 /// PATH at the start of the oldest ancestor that knows that file.
 fn started_with(name: &str, file: &OsStr) -> Option<OsString> {
-    let mut process = std::os::unix::process::parent_id();
+    let mut process = getppid().as_raw();
     let mut found = None;
     for _ in 0..MOST {
-        let place = PathBuf::from(format!("/proc/{process}"));
-        let Ok(environment) = read(&place.join("environ")) else {
+        let Ok(environment) = read(Path::new(&format!("/proc/{process}/environ"))) else {
             break;
         };
         let value = |name: &str| {
@@ -89,18 +92,12 @@ fn started_with(name: &str, file: &OsStr) -> Option<OsString> {
             break;
         }
         found = value("PATH").map(OsString::from_vec);
-        let Some(parent) = parent(&place) else { break };
+        let Some(parent) = parent_of(process) else {
+            break;
+        };
         process = parent;
     }
     found
-}
-
-/// The parent of a process, which the kernel states behind its name.
-fn parent(place: &Path) -> Option<u32> {
-    let text = read(&place.join("stat")).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -113,13 +110,5 @@ mod tests {
         assert_eq!(joined("/a\n/b\r\n\n", "/c:/d"), "/b:/a:/c:/d");
         assert_eq!(joined("", "/c"), "/c");
         assert_eq!(joined("/a", ""), "/a");
-    }
-
-    #[test]
-    fn a_parent_is_found() {
-        assert_eq!(
-            parent(Path::new("/proc/self")),
-            Some(std::os::unix::process::parent_id())
-        );
     }
 }
