@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{complain, print};
+use super::{print, told};
 use crate::assess;
-use crate::diag;
 use crate::record::RecordError;
 
 /// Which record, and in which form.
@@ -36,10 +35,7 @@ impl Arguments {
                 print(&assess::human(&report));
                 0
             }
-            Err(error) => {
-                complain(&diag::finding(&error.finding()));
-                diag::ERROR
-            }
+            Err(error) => told(&error.finding()),
         }
     }
 
@@ -49,10 +45,7 @@ impl Arguments {
                 print(&page);
                 0
             }
-            Err(error) => {
-                complain(&diag::finding(&error.finding()));
-                diag::ERROR
-            }
+            Err(error) => told(&error.finding()),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::{RunOptions, complain, print};
-use crate::diag::{self, ERROR};
+use super::{RunOptions, complain, print, told};
+use crate::diag::ERROR;
 use crate::manager::{self, Manager};
 use crate::session::{self, Builds};
 
@@ -30,10 +30,7 @@ impl Arguments {
                     print(&text);
                     0
                 }
-                Err(finding) => {
-                    complain(&diag::finding(&finding));
-                    ERROR
-                }
+                Err(finding) => told(&finding),
             };
         }
         let options = options.into_run(manager, manager.name().into(), vec!["build".into()]);

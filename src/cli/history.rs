@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{complain, print};
+use super::{complain, print, told};
 use crate::diag;
 use crate::model::{Code, Event, Finding};
 use crate::record;
@@ -69,11 +69,6 @@ impl Place {
         }
         Ok((answer, history.work(), broken))
     }
-}
-
-fn told(finding: &Finding) -> u8 {
-    complain(&diag::finding(finding));
-    diag::ERROR
 }
 
 /// Status of an answer; one that leaves records out is not complete.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{complain, print};
+use super::{print, told};
 use crate::diag;
 use crate::session;
 
@@ -27,10 +27,7 @@ impl Arguments {
                 ));
                 0
             }
-            Err(finding) => {
-                complain(&diag::finding(&finding));
-                diag::ERROR
-            }
+            Err(finding) => told(&finding),
         }
     }
 }

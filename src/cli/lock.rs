@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{complain, print};
-use crate::diag;
+use super::{print, told};
 use crate::manager;
 use crate::model::{Code, Event, Finding};
 use crate::record;
@@ -24,10 +23,7 @@ impl Arguments {
                 print(&text);
                 0
             }
-            Err(finding) => {
-                complain(&diag::finding(&finding));
-                diag::ERROR
-            }
+            Err(finding) => told(&finding),
         }
     }
 

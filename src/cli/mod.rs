@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::diag::{ERROR, STATUSES};
+use crate::diag::{self, ERROR, STATUSES};
 use crate::manager;
-use crate::model::Level;
+use crate::model::{Finding, Level};
 use crate::sandbox::canary;
 use crate::session;
 use crate::session::children::{LAUNCHER, LOOK, PROXY};
@@ -225,6 +225,12 @@ fn known(name: &std::ffi::OsStr) -> Option<&'static dyn manager::Manager> {
 /// Prints what was asked for. A closed pipe is no error of ours.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+}
+
+/// A finding on standard error, and the exit status that goes with it.
+fn told(finding: &Finding) -> u8 {
+    complain(&diag::finding(finding));
+    diag::ERROR
 }
 
 fn complain(text: &str) {

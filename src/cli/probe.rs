@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{complain, hidden, known, print};
+use super::{complain, hidden, known, print, told};
 use crate::diag;
 use crate::sandbox;
 use crate::session;
@@ -65,10 +65,7 @@ impl Arguments {
                 seen.iter().for_each(show);
                 0
             }
-            Err(finding) => {
-                complain(&diag::finding(&finding));
-                diag::ERROR
-            }
+            Err(finding) => told(&finding),
         }
     }
 }

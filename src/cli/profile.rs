@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{complain, print};
+use super::{complain, print, told};
 use crate::diag;
 use crate::manager;
 use crate::profile::{Profile, build, facts};
@@ -45,10 +45,7 @@ impl Arguments {
                     lines.iter().for_each(|line| print(&diag::sanitize(line)));
                     0
                 }
-                Err(finding) => {
-                    complain(&diag::finding(&finding));
-                    diag::ERROR
-                }
+                Err(finding) => told(&finding),
             },
             Question::Show { name: Some(name) } if name == build::NAME => {
                 print(build::PROFILE);

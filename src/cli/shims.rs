@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser as _, Subcommand, ValueEnum};
 
-use super::{complain, print};
+use super::{complain, print, told};
 use crate::diag;
 use crate::model::Finding;
 use crate::session::shims::check::{Checked, check};
@@ -73,11 +73,6 @@ impl Arguments {
         };
         done.unwrap_or_else(|finding| told(&finding))
     }
-}
-
-fn told(finding: &Finding) -> u8 {
-    complain(&diag::finding(finding));
-    diag::ERROR
 }
 
 fn install(directory: &Path, mode: Asked, image: Option<&Path>) -> Result<u8, Finding> {

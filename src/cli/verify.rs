@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{complain, print};
+use super::{print, told};
 use crate::diag;
 use crate::model::{Code, Finding};
 use crate::record;
@@ -29,10 +29,7 @@ impl Arguments {
     pub(super) fn run(&self) -> u8 {
         let key = match self.key.as_deref().map(read).transpose() {
             Ok(key) => key,
-            Err(finding) => {
-                complain(&diag::finding(&finding));
-                return diag::ERROR;
-            }
+            Err(finding) => return told(&finding),
         };
         match record::verify_with(&self.directory, key.as_ref()) {
             Ok(verification) => {
@@ -54,10 +51,7 @@ impl Arguments {
                     diag::REFUSED
                 }
             }
-            Err(error) => {
-                complain(&diag::finding(&error.finding()));
-                diag::ERROR
-            }
+            Err(error) => told(&error.finding()),
         }
     }
 }
