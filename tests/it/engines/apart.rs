@@ -30,19 +30,19 @@ sys.exit(subprocess.run(sys.argv[1:]).returncode)
 const WINDOW: Duration = Duration::from_secs(10);
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn containers_of_docker() {
     containers(Engine::DockerRun);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn containers_of_podman() {
     containers(Engine::PodmanRun);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn the_example_image() {
     for engine in [Engine::BuildKit, Engine::Buildah("oci")] {
         told(&[example(child(), engine)]);
@@ -50,7 +50,7 @@ fn the_example_image() {
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn a_kernel_that_is_none() {
     told(&[gvisor()]);
 }

@@ -162,37 +162,37 @@ fn steps(engine: Engine) {
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn docker_build_by_buildkit() {
     steps(Engine::BuildKit);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn docker_build_by_the_builder_of_old() {
     steps(Engine::Legacy);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn docker_run() {
     steps(Engine::DockerRun);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn podman_run() {
     steps(Engine::PodmanRun);
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn buildah_by_runc() {
     steps(Engine::Buildah("oci"));
 }
 
 #[test]
-#[ignore = "needs engines: scripts/engines.sh"]
+#[ignore = "needs root and docker, podman, buildah and runsc, which `make engines` fetches and runs it with"]
 fn buildah_by_chroot() {
     steps(Engine::Buildah("chroot"));
 }

@@ -4,7 +4,7 @@
 //! leaves links out and turns `.gitignore` into `.npmignore` where there is none. Other packages' folders
 //! below are theirs. A folder that was built before has more than its archive, so a clean install comes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -30,12 +30,12 @@ pub(super) fn compare(wanted: &Wanted, artifact: &mut dyn Read) -> Result<(), Fi
     };
     let archived = unpack(artifact)
         .map_err(|error| refused(format!("its archive cannot be read: {error}")))?;
-    let mut left = BTreeMap::new();
+    let mut left = BTreeSet::new();
     walk(&wanted.folder, Path::new(""), &mut left)
         .map_err(|error| refused(format!("its folder cannot be read: {error}")))?;
     for (path, digest) in &archived {
         let shown = path.display();
-        let there = left.remove(path).is_some();
+        let there = left.remove(path);
         let found = File::open(wanted.folder.join(path)).and_then(|file| sha256_of(&file));
         match found {
             Ok(found) if there && found == *digest => {}
@@ -44,7 +44,7 @@ pub(super) fn compare(wanted: &Wanted, artifact: &mut dyn Read) -> Result<(), Fi
         }
     }
     let foreign = |path: &&PathBuf| !path.starts_with("node_modules");
-    match left.keys().find(foreign) {
+    match left.iter().find(foreign) {
         Some(path) => Err(refused(format!(
             "it holds `{}`, which its archive does not",
             path.display()
@@ -85,7 +85,7 @@ fn unpack(artifact: &mut dyn Read) -> io::Result<BTreeMap<PathBuf, Digest>> {
 }
 
 /// Everything in a folder that is no directory.
-fn walk(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, ()>) -> io::Result<()> {
+fn walk(root: &Path, below: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(root.join(below))? {
         let entry = entry?;
         let path = below.join(entry.file_name());
@@ -95,7 +95,7 @@ fn walk(root: &Path, below: &Path, found: &mut BTreeMap<PathBuf, ()>) -> io::Res
         if entry.file_type()?.is_dir() {
             walk(root, &path, found)?;
         } else {
-            found.insert(path, ());
+            found.insert(path);
         }
     }
     Ok(())
