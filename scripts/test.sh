@@ -26,14 +26,14 @@ filter="under a container's default filter, without capabilities"
 # What need not be run again. What sources look like, files say, repositories answer and records hold depends
 # neither on the user nor on the filter, nor does what a clock or a disk does, which only root has here.
 same="layout assurance attest bom corpus::meta faults::clock faults::disk faults::many faults::others
-  faults::upstream fetch history lock look mvn_config mvn_kept mvn_lock mvn_many mvn_signed npmrc page
-  pip_anchor pip_archive pip_config pip_index pip_lock release_age scripts signatures upstream vectors
-  vectors_pip"
+  faults::upstream fetch history lock look mvn_config mvn_kept mvn_lock mvn_many mvn_signed mvn_trust
+  mvn_ways mvn_web npmrc page pip_anchor pip_archive pip_config pip_index pip_lock release_age scripts signatures
+  upstream vectors vectors_pip"
 # The filter decides about system calls: options, modes of files and what is killed do not depend on it.
 declare -A leave=(
   [$user]="$same"
-  [$filter]="$same bad_input bad_places ci commands faults::kills files_of_use hostile_packages kernels mvn_bad mvn_build
-    mvn_trust mvn_ways mvn_web pip_local pip_review pip_source shims_hostile surroundings uv_attack uv_sync uv_ways"
+  [$filter]="$same bad_input bad_places ci commands faults::kills files_of_use hostile_packages kernels mvn_bad
+    mvn_build pip_local pip_review pip_source shims_hostile surroundings uv_attack uv_sync uv_ways"
 )
 
 failed=0
