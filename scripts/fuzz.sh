@@ -17,15 +17,16 @@ done
 RUSTFLAGS=$flags cargo build --locked --profile fuzz --package v4run-fuzz \
   --target "$host" --target-dir "$work/build"
 binary=$work/build/$host/fuzz/all
+mkdir -p "$work/tmp"
 if [ $# -eq 0 ]; then
-  mapfile -t targets < <(V4RUN_FUZZ_TARGET='' "$binary" -runs=0 2>&1 | sed -n 's/.*is none of: //p' | tr ' ' '\n')
+  mapfile -t targets < <(V4RUN_FUZZ_TARGET='' "$binary" -runs=0 -artifact_prefix="$work/tmp/" 2>&1 | sed -n 's/.*is none of: //p' | tr ' ' '\n')
 else
   targets=("$@")
 fi
 [ "${#targets[@]}" -gt 0 ]
 executions=0 crashes=0
 for target in "${targets[@]}"; do
-  mkdir -p "$work/corpus/$target" "$work/artifacts/$target" "$work/tmp"
+  mkdir -p "$work/corpus/$target" "$work/artifacts/$target"
   log=$work/$target.log
   code=0
   # Sanitizer options do not apply; the panic itself is the finding. -fork is not used: one job is one log.
