@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::Step;
 use super::elf::Needs;
-use crate::model::{Access, Code, Finding, PathRule};
+use super::{Planned, Step};
+use crate::model::{Access, Code, FileGuard, Finding, Launch, PathRule};
 use crate::profile::PathAccess;
 use crate::profile::build::profile;
 
@@ -127,8 +127,15 @@ impl Ground {
         }
     }
 
-    /// Rules and roots, with the places that a build writes.
-    pub(super) fn of(mut self, step: &Step<'_>) -> (Vec<PathRule>, Vec<OsString>) {
+    /// The plan of a program in the component's folder, with the places that a build writes.
+    pub(super) fn plan(
+        mut self,
+        step: &Step<'_>,
+        program: &Path,
+        arguments: Vec<OsString>,
+        environment: Vec<(OsString, OsString)>,
+        toolchain: Vec<PathBuf>,
+    ) -> Planned {
         for (path, why) in [
             (&step.wanted.folder, "the folder of the component"),
             (&step.private.home, "home directory of this build"),
@@ -139,6 +146,23 @@ impl Ground {
         }
         self.roots.sort();
         self.roots.dedup();
-        (self.rules, self.roots)
+        Planned {
+            launch: Launch {
+                executable: program.as_os_str().to_owned(),
+                arguments,
+                environment,
+                directory: step.wanted.folder.clone().into_os_string(),
+                rules: self.rules,
+                child: None,
+                build: Some(step.build.limits),
+            },
+            files: FileGuard {
+                runtime_roots: self.roots,
+                protected: step.wanted.others.iter().map(OsString::from).collect(),
+                probes: profile().probes.clone(),
+                ..FileGuard::default()
+            },
+            toolchain,
+        }
     }
 }

@@ -11,8 +11,7 @@ use crate::manager::npm::find::Runtime;
 use crate::manager::npm::tree;
 use crate::manager::toolchain::{self, Ground, unusable};
 use crate::manager::{BuildRequest, Planned, Step, elf};
-use crate::model::{Access, Code, FileGuard, Finding, Launch, PathRule, Script};
-use crate::profile::build::profile;
+use crate::model::{Access, Code, Finding, Script};
 
 /// npm's folder with a `node-gyp` for scripts, in releases of the last years.
 const WRAPPERS: &[&str] = &[
@@ -93,28 +92,9 @@ pub(super) fn plan(
     let headers = headers(runtime, step);
     let command = step.script.command.as_str();
     let arguments = ["sh", "-c", command].map(OsString::from).to_vec();
-    let (rules, runtime_roots) =
-        rules(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
-    let launch = Launch {
-        executable: shell.into_os_string(),
-        arguments,
-        environment: environment(request, root, runtime, step, &toolchain, headers.as_deref()),
-        directory: step.wanted.folder.clone().into_os_string(),
-        rules,
-        child: None,
-        build: Some(step.build.limits),
-    };
-    let files = FileGuard {
-        runtime_roots,
-        protected: step.wanted.others.iter().map(OsString::from).collect(),
-        probes: profile().probes.clone(),
-        ..FileGuard::default()
-    };
-    Ok(Planned {
-        launch,
-        files,
-        toolchain,
-    })
+    let ground = ground(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
+    let environment = environment(request, root, runtime, step, &toolchain, headers.as_deref());
+    Ok(ground.plan(step, &shell, arguments, environment, toolchain))
 }
 
 /// The directory that holds `include/node`: what the approval says, else beside node, else the system's.
@@ -192,15 +172,15 @@ fn event(script: &str) -> &str {
     }
 }
 
-/// Landlock rules, and the roots whose files are read and mapped without a look.
-fn rules(
+/// What is granted.
+fn ground(
     root: &Path,
     runtime: &Runtime,
     step: &Step<'_>,
     toolchain: &[PathBuf],
     shell: &Path,
     headers: Option<&Path>,
-) -> Result<(Vec<PathRule>, Vec<OsString>), Finding> {
+) -> Result<Ground, Finding> {
     let mut ground = Ground::default();
     let tree = root.join("node_modules");
     let tree = tree.canonicalize().unwrap_or(tree);
@@ -232,5 +212,5 @@ fn rules(
     if tree.is_dir() {
         ground.grant(&tree, Access::Read, "the installed tree");
     }
-    Ok(ground.of(step))
+    Ok(ground)
 }

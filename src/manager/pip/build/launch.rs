@@ -11,8 +11,7 @@ use super::source::Backend;
 use crate::manager::pip::target::Target;
 use crate::manager::toolchain::{self, Ground, unusable};
 use crate::manager::{Planned, Request, Step};
-use crate::model::{Access, Code, FileGuard, Finding, Launch};
-use crate::profile::build::profile;
+use crate::model::{Access, Code, Finding};
 
 /// Calls a hook.
 const BACKEND: &str = include_str!("backend.py");
@@ -50,30 +49,11 @@ pub(super) fn plan(
         ground.grant(&headers, Access::Read, "headers for native modules");
     }
     ground.grant(config, Access::Read, "what v4run hands to the build");
-    let (rules, runtime_roots) = ground.of(step);
     let mut arguments = vec![python.clone().into_os_string()];
     arguments.extend(["-I", "-S", "-B"].map(OsString::from));
     arguments.extend(["backend.py", "build.json"].map(|name| config.join(name).into()));
-    let launch = Launch {
-        executable: python.clone().into_os_string(),
-        arguments,
-        environment: environment(request, step, &toolchain, requires),
-        directory: step.wanted.folder.clone().into_os_string(),
-        rules,
-        child: None,
-        build: Some(step.build.limits),
-    };
-    let files = FileGuard {
-        runtime_roots,
-        protected: step.wanted.others.iter().map(OsString::from).collect(),
-        probes: profile().probes.clone(),
-        ..FileGuard::default()
-    };
-    Ok(Planned {
-        launch,
-        files,
-        toolchain,
-    })
+    let environment = environment(request, step, &toolchain, requires);
+    Ok(ground.plan(step, python, arguments, environment, toolchain))
 }
 
 /// What the interpreter reads.
