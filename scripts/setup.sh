@@ -38,6 +38,8 @@ test)
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || packages+=("$package")
   done
   /usr/bin/python3 -c 'import ensurepip, pip, venv' 2>/dev/null || packages+=(python3 python3-pip python3-venv)
+  # A native module is built against them.
+  /usr/bin/python3 -c 'import sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || packages+=(python3-dev)
   ;;
 bench)
   need nginx nginx-light

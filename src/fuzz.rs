@@ -85,6 +85,10 @@ fn index(protocol: &dyn Protocol, kind: &str, body: &[u8]) {
             url: &url,
             kind: Some(kind),
             body,
+            sources: match body.len() % 2 {
+                0 => crate::protocol::Sources::Withheld,
+                _ => crate::protocol::Sources::Shown,
+            },
         });
     }
 }

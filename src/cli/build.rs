@@ -1,8 +1,11 @@
-//! `v4run build`: code of components that the policy approves, and what would need an approval.
+//! `v4run build`: code of installed components that the policy approves, and what would need an approval, also of a
+//! command that has not run yet.
+
+use std::ffi::OsString;
 
 use clap::Args;
 
-use super::{RunOptions, complain, print, told};
+use super::{RunOptions, complain, known, print, told};
 use crate::diag::ERROR;
 use crate::manager::{self, Manager};
 use crate::session::{self, Builds};
@@ -16,10 +19,29 @@ pub(super) struct Arguments {
     /// Run the project's own install scripts too, with everything that is installed as its toolchain.
     #[arg(long)]
     project: bool,
+    /// With `--propose`: the command whose sources are looked at, for a manager that builds before it
+    /// installs.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        requires = "propose"
+    )]
+    words: Vec<OsString>,
 }
 
 impl Arguments {
     pub(super) fn run(self, options: RunOptions) -> u8 {
+        if let Some((name, rest)) = self.words.split_first() {
+            let Some(manager) = known(name) else {
+                return ERROR;
+            };
+            let project = self.project || options.project;
+            let options = options.into_run(manager, name.clone(), rest.to_vec());
+            return session::run(session::Options {
+                build: Builds::Proposed { project },
+                ..options
+            });
+        }
         let Some(manager) = manager_here() else {
             complain("v4run: build: no project here that could be built");
             return ERROR;
@@ -33,12 +55,10 @@ impl Arguments {
                 Err(finding) => told(&finding),
             };
         }
+        let project = self.project || options.project;
         let options = options.into_run(manager, manager.name().into(), vec!["build".into()]);
         session::run(session::Options {
-            build: match self.project {
-                true => Builds::Project,
-                false => Builds::Alone,
-            },
+            build: Builds::Alone { project },
             ..options
         })
     }
@@ -50,7 +70,7 @@ fn manager_here() -> Option<&'static dyn Manager> {
     let all = manager::ALL
         .iter()
         .copied()
-        .filter(|one| one.builder().is_some());
+        .filter(|one| one.builder().is_some() || one.maker().is_some());
     let mut all = all.filter(|one| {
         let manifests = one.manifests();
         let mut above = here.ancestors();

@@ -59,9 +59,12 @@ struct RunOptions {
     /// may name the file, or hold the key itself.
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
-    /// After the install, build what the policy approves; see `v4run build`.
+    /// With the install, build what the policy approves; see `v4run build`.
     #[arg(long)]
     build: bool,
+    /// The same, and the project's own code too: its install scripts, or its build from source.
+    #[arg(long)]
+    project: bool,
     /// Before the start, move away what is kept from earlier runs and is not what was verified.
     #[arg(long)]
     repair: bool,
@@ -197,9 +200,9 @@ impl RunOptions {
             sign_key: self.sign_key,
             repair: self.repair,
             rehearsal: false,
-            build: match self.build {
-                true => session::Builds::After,
-                false => session::Builds::None,
+            build: match (self.build, self.project) {
+                (false, false) => session::Builds::None,
+                (_, project) => session::Builds::Beside { project },
             },
             manager,
             word,

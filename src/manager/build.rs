@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::PrivateDirs;
-use crate::model::{FileGuard, Finding, Integrity, Launch, Script};
+use super::{Prepared, PrivateDirs, Refusal, Request};
+use crate::model::{Digest, FileGuard, Finding, Integrity, Launch, Script};
 use crate::profile::Policy;
 use crate::profile::build::Build;
 
@@ -47,6 +47,10 @@ pub struct Wanted {
     pub others: Vec<PathBuf>,
     /// What a toolchain for it would be on this machine: a proposal, for a person to judge.
     pub toolchain: Vec<String>,
+    /// Code of it that a person should read before approving, with its name, where it is short.
+    pub text: Option<(String, String)>,
+    /// Whether it is the project itself, for which the command line answers.
+    pub own: bool,
 }
 
 /// An approved script that is about to be started.
@@ -89,4 +93,61 @@ pub trait Builder: std::fmt::Debug + Sync {
 
     /// The plan for one script.
     fn plan(&self, request: &BuildRequest<'_>, step: &Step<'_>) -> Result<Planned, Finding>;
+}
+
+/// A manager that installs from source: that is built first, and what comes of it is installed like
+/// anything else.
+pub trait Maker: std::fmt::Debug + Sync {
+    /// The plan of a run that fetches to `into` what the command would install from source, and runs
+    /// nothing of it. `None` for a command that installs nothing.
+    fn fetch(&self, request: &Request<'_>, into: &Path) -> Result<Option<Prepared>, Refusal>;
+
+    /// What was fetched there, unpacked, and the project itself where the command names it.
+    fn wanted(&self, request: &Request<'_>, into: &Path) -> Result<Vec<Wanted>, Finding>;
+
+    /// The plan of a run that installs to `into` what a build requires. `None` where that is nothing.
+    fn require(
+        &self,
+        request: &Request<'_>,
+        wanted: &Wanted,
+        build: &Build,
+        into: &Path,
+    ) -> Result<Option<Prepared>, Refusal>;
+
+    /// The plan of the build.
+    fn plan(
+        &self,
+        request: &Request<'_>,
+        step: &Step<'_>,
+        requires: &Path,
+    ) -> Result<Planned, Finding>;
+
+    /// What the build made, moved to `to`.
+    fn made(&self, step: &Step<'_>, to: &Path) -> Result<Built, Finding>;
+}
+
+/// What a command may build before it installs, and what has been built.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Whether the project itself may be built.
+    pub own: bool,
+    /// What was built: the command installs it in the place of the source.
+    pub built: Vec<Built>,
+}
+
+/// Something installable that was built from source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// Name in the ecosystem's own form.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its size.
+    pub size: u64,
+    /// The project's directory, where it was built from that.
+    pub folder: Option<PathBuf>,
 }

@@ -28,11 +28,12 @@ mod place;
 mod python;
 mod read;
 mod rules;
+mod toolchain;
 pub mod uv;
 mod version;
 
 pub use bare::{bare, project_above};
-pub use build::{BuildRequest, Builder, Planned, Step, Wanted};
+pub use build::{BuildRequest, Builder, Built, Maker, Planned, Sources, Step, Wanted};
 pub use elf::interpreter;
 pub use place::{MARKER, is_program, is_self, others_write};
 
@@ -81,6 +82,8 @@ pub struct Request<'a> {
     pub token: Secret,
     /// Whether the run only finds out what it would load as code; see [`Manager::rehearses`].
     pub rehearsal: bool,
+    /// What is built before the install.
+    pub sources: &'a Sources,
 }
 
 impl Request<'_> {
@@ -385,6 +388,11 @@ pub trait Manager: std::fmt::Debug + Sync {
 
     /// How components of an install are built, where they can be.
     fn builder(&self) -> Option<&dyn Builder> {
+        None
+    }
+
+    /// How sources are built before an install, where they can be.
+    fn maker(&self) -> Option<&dyn Maker> {
         None
     }
 

@@ -219,7 +219,8 @@ codes! {
         "Ask the repository's operator to state SHA-256 for every file.";
     SourceWithheld, "source-withheld", Failure, None,
         "A package is offered as source only; installing it would run its build code.",
-        "Build the wheel in a place of its own and publish it, or choose a version that has one.";
+        "Choose a version that has a wheel, build one in a place of its own and publish it, or approve the build: \
+         `v4run build --propose pip install …` shows what it takes.";
     ProjectQuarantined, "project-quarantined", Failure, None,
         "The repository has put the project into quarantine and offers none of its files.",
         "Do not install it: the repository suspects it to be harmful.";

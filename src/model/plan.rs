@@ -355,6 +355,12 @@ pub struct Network {
     /// repository states of its own files.
     #[serde(default)]
     pub closed: bool,
+    /// Whether indexes show what would have to be built too: of a run that only fetches it.
+    #[serde(default)]
+    pub sources: bool,
+    /// Names of packages that were built before, of which no index has anything to offer.
+    #[serde(default)]
+    pub built: Vec<String>,
     /// Which names belong to which repository.
     #[serde(default)]
     pub pins: Vec<Pin>,

@@ -77,6 +77,8 @@ pub struct Build {
     pub toolchain: Vec<PathBuf>,
     /// Directory with the headers that native modules are built against, in place of those found.
     pub headers: Option<PathBuf>,
+    /// What the build requires, in the words of its ecosystem, in the place of what it says itself.
+    pub requires: Vec<String>,
     /// What it may use.
     pub limits: Limits,
     /// File and line, for messages.
@@ -120,6 +122,8 @@ pub(super) struct RawBuild {
     platform: Option<Spanned<String>>,
     toolchain: Spanned<Vec<String>>,
     headers: Option<Spanned<String>>,
+    #[serde(default)]
+    requires: Vec<String>,
     limits: Option<Spanned<RawLimits>>,
 }
 
@@ -189,6 +193,7 @@ pub(super) fn read(raw: &RawBuild, stated_in: String) -> Result<Build, Wrong> {
         platform: named.map(|value| value.get_ref().clone()),
         toolchain,
         headers: headers.map(|value| PathBuf::from(value.get_ref())),
+        requires: raw.requires.clone(),
         limits: match &raw.limits {
             Some(raw) => limits(raw)?,
             None => Limits::default(),

@@ -17,7 +17,7 @@ use super::raw::RawPolicy;
 use crate::model::{Level, LookMode};
 
 /// What keys are for, by the key alone or after the table that it stands in.
-const TEXTS: [(&str, &str); 52] = [
+const TEXTS: [(&str, &str); 53] = [
     (
         "level",
         "The run fails unless this level of SCVS V4 is at least supported.",
@@ -97,6 +97,10 @@ const TEXTS: [(&str, &str); 52] = [
     (
         "builds.headers",
         "Directory with the headers for native modules; an absolute path.",
+    ),
+    (
+        "builds.requires",
+        "Requirements of the build in place of its own, in the words of its ecosystem; with pip.",
     ),
     ("builds.limits", "What it may use."),
     ("seconds", "Longest time."),

@@ -101,6 +101,20 @@ pub struct Document<'a> {
     pub kind: Option<&'a str>,
     /// The document.
     pub body: &'a [u8],
+    /// What is done about files that would have to be built.
+    pub sources: Sources,
+}
+
+/// What is done about files of an index that would have to be built before they can be installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sources {
+    /// They are left out, which is told where nothing else is there.
+    #[default]
+    Withheld,
+    /// They are given out: the run only fetches them.
+    Shown,
+    /// All files are left out: what was built of one is at hand, and nothing else is to be chosen.
+    Built,
 }
 
 /// What an index document says, and what of it may be given out.

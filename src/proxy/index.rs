@@ -274,6 +274,7 @@ impl Pipeline {
                 .get(CONTENT_TYPE)
                 .and_then(|value| value.to_str().ok()),
             body,
+            sources: self.sources(name),
         };
         let index = self
             .protocol

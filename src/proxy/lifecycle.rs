@@ -128,6 +128,7 @@ impl Pipeline {
                 .get(CONTENT_TYPE)
                 .and_then(|kind| kind.to_str().ok()),
             body,
+            sources: self.sources(name),
         };
         let thinned = self
             .protocol

@@ -245,6 +245,8 @@ fn set_up(
         events: events.clone(),
         audit: network.audit,
         closed: network.closed,
+        sources: network.sources,
+        built: network.built,
         given_out: GivenOut::default(),
         kinds: Kinds::default(),
         under_way: Merge::default(),

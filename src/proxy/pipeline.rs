@@ -41,6 +41,7 @@ use crate::model::redact_url;
 use crate::protocol::Class;
 use crate::protocol::Inspector;
 use crate::protocol::Protocol;
+use crate::protocol::Sources;
 use crate::store::Blobs;
 use crate::store::Ledger;
 
@@ -57,6 +58,10 @@ pub(super) struct Pipeline {
     pub(super) audit: bool,
     /// Whether nothing but what the plan names may be released.
     pub(super) closed: bool,
+    /// Whether indexes show sources.
+    pub(super) sources: bool,
+    /// Names of packages that were built of theirs.
+    pub(super) built: Vec<String>,
     pub(super) given_out: GivenOut,
     pub(super) kinds: Kinds,
     pub(super) under_way: Merge<Result<Answer, Finding>>,
@@ -136,6 +141,15 @@ impl Pipeline {
             | Class::Metadata
             | Class::Artifact { .. }
             | Class::SideFile { .. } => Err(refused("an install reads packages and changes none")),
+        }
+    }
+
+    /// What is done about the sources of a package.
+    pub(super) fn sources(&self, name: &str) -> Sources {
+        match self.sources {
+            true => Sources::Shown,
+            false if self.built.iter().any(|built| built == name) => Sources::Built,
+            false => Sources::Withheld,
         }
     }
 

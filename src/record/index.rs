@@ -341,11 +341,20 @@ impl<'a> Index<'a> {
                 .deciding()
                 .find_map(|digest| self.by_digest.get(digest).copied())
         });
+        let found = found.or_else(|| self.source_of(integrity));
         match (found, named.first()) {
             (Some(released), _) => Origin::Released(released),
             (None, Some(released)) => Origin::Conflict(released),
             (None, None) => Origin::None,
         }
+    }
+
+    /// The released source that something was built from in this run, by the digest of what came of it.
+    fn source_of(&self, made: &Integrity) -> Option<&'a Released> {
+        let accepts = |file: &&&BuildFile| file.sha256.iter().any(|digest| made.accepts(digest));
+        let file = self.build_files.iter().find(accepts)?;
+        let build = self.builds.iter().find(|start| start.purl == file.purl)?;
+        self.by_digest.get(build.digest.as_ref()?).copied()
     }
 
     /// The released bytes that a package consists of, when there is no doubt.
@@ -425,6 +434,46 @@ mod tests {
         ));
         plain.integrity = Some(Integrity::of(digest(Algorithm::Sha1, 7)));
         assert!(matches!(index.origin_of(&plain), Origin::Released(_)));
+    }
+
+    #[test]
+    fn what_was_built_came_from_its_source() {
+        let mut installed = package("a", "1.0.0", 1);
+        let made = digest(Algorithm::Sha256, 7);
+        installed.integrity = Some(Integrity::of(made.clone()));
+        let source = released("a", "1.0.0", 1);
+        let start = BuildStart {
+            purl: "pkg:pypi/a@1.0.0".into(),
+            path: "a-1.0.0".into(),
+            digest: Some(source.sha256.clone()),
+            script: "build_wheel".into(),
+            command: String::new(),
+            owner: String::new(),
+            reason: String::new(),
+            expires: String::new(),
+            stated_in: String::new(),
+        };
+        let file = BuildFile {
+            purl: start.purl.clone(),
+            path: "dist/a.whl".into(),
+            sha256: Some(made),
+            size: 1,
+            change: "new".into(),
+        };
+        let other = BuildFile {
+            purl: "pkg:pypi/b@1.0.0".into(),
+            ..file.clone()
+        };
+        for (file, known) in [(file, true), (other, false)] {
+            let events = [
+                Event::Released(source.clone()),
+                Event::BuildStarted(start.clone()),
+                Event::BuildFile(file),
+            ];
+            let index = indexed(&events);
+            let origin = index.origin_of(&installed);
+            assert_eq!(matches!(origin, Origin::Released(_)), known, "{origin:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use crate::assess;
 use crate::diag::{ERROR, ManagerStatus, finding as render};
-use crate::manager::{Call, Installed, Manager, Prepared, PrivateDirs, Project, Request};
+use crate::manager::{
+    Call, Installed, Manager, Prepared, PrivateDirs, Project, Refusal, Request, Sources,
+};
 use crate::model::{Access, Assessment, Code, Event, Finding, Level, Secret, Severity};
 use crate::profile::Policy;
 use crate::record;
@@ -43,7 +45,7 @@ pub mod shims;
 mod signals;
 mod signing;
 
-pub use build::propose;
+pub use build::{Builds, propose};
 pub use places::records;
 
 use ci::Stage;
@@ -75,20 +77,6 @@ pub struct Options {
     pub word: OsString,
     /// The manager's arguments.
     pub arguments: Vec<OsString>,
-}
-
-/// Whether a run builds what the policy approves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Builds {
-    /// It only installs.
-    #[default]
-    None,
-    /// After the install.
-    After,
-    /// It builds what was installed before, and installs nothing.
-    Alone,
-    /// The same, and the project's own code after that.
-    Project,
 }
 
 /// The machine's policy.
@@ -184,6 +172,8 @@ struct Ended {
     status: Option<ManagerStatus>,
     started: bool,
     installed: Option<Installed>,
+    /// Programs that ran before the install, in their order.
+    before: Vec<String>,
     /// Install paths of components that ran their code.
     built: Vec<String>,
     project: Project,
@@ -256,9 +246,7 @@ impl Run {
             );
             return Err(Finding::new(Code::Usage, "trust", message));
         }
-        if self.options.build != Builds::None {
-            build::builder(manager)?;
-        }
+        build::possible(manager, self.options.build)?;
         let policy = self.policy()?;
         ended.level = policy.level.and_then(|number| {
             Level::ALL
@@ -283,25 +271,22 @@ impl Run {
             store: &store,
             private: &private,
             record: place,
-            own: self.options.build == Builds::Project,
-            alone: matches!(self.options.build, Builds::Alone | Builds::Project),
+            own: self.options.build.project(),
+            alone: matches!(self.options.build, Builds::Alone { .. }),
         };
         if around.alone {
             return self.build(&around, ended);
         }
+        let Some(sources) = self.build_sources(&around, ended)? else {
+            return Ok(());
+        };
         ended.look = Look::start(&store, policy.look.unwrap_or_default(), feed)?;
         let start = confined::Start::new(&store, &self.environment, self.options.rehearsal)?;
-        let request = self.request(&policy, &private, start.port());
+        let request = self.request(&policy, &private, &sources, start.port());
         let mut prepared = match self.options.manager.prepare(&request) {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                refusal
-                    .events
-                    .into_iter()
-                    .for_each(|event| recorder.send(event));
-                for finding in refusal.findings {
-                    recorder.send(Event::Found(finding));
-                }
+                tell(recorder, refusal);
                 return Ok(());
             }
         };
@@ -315,8 +300,7 @@ impl Run {
             &store.canonicalize().unwrap_or_else(|_| store.clone()),
             &prepared,
         )?;
-        prepared.network.refused.clone_from(&policy.refuse);
-        self.signing.kept_apart(&prepared.launch.rules)?;
+        self.equip(&mut prepared, &policy, &store)?;
         // What the manager may write is no observation of anybody's.
         let state = places::probes(&self.environment)
             .map(|state| state.canonicalize().unwrap_or(state))
@@ -329,17 +313,6 @@ impl Run {
         )?
         .into_iter()
         .for_each(|event| recorder.send(event));
-        prepared.network.release_age = assurance::release_age(&policy);
-        prepared.network.store = store.clone().into_os_string();
-        prepared.network.run = self.id.simple().to_string();
-        let network = &mut prepared.network;
-        let completed = policy
-            .signing
-            .complete(&network.protocol, &mut network.signing);
-        completed.map_err(|error| {
-            Finding::new(Code::PolicyInvalid, "signing-keys", error.to_string())
-        })?;
-        keys::usable(&network.signing)?;
         ended.project = prepared.project.clone();
         std::mem::take(&mut prepared.events)
             .into_iter()
@@ -349,6 +322,11 @@ impl Run {
             keep::repair(self.options.manager, &prepared, recorder)?;
         }
         let seeds = seeds::sow(&prepared.seeds)?;
+        if !ended.before.is_empty() {
+            let own = prepared.launch.executable.to_string_lossy().into_owned();
+            let programs = ended.before.iter().cloned().chain([own]).collect();
+            recorder.send(Event::Planned { programs });
+        }
         let result = self.supervise(recorder, start, &prepared, &private, ended);
         if ended.started && prepared.installs {
             ended.installed = Some(self.options.manager.inspect(&prepared, &before));
@@ -360,10 +338,28 @@ impl Run {
         ended.prepared = Some(prepared);
         result?;
         let succeeded = ended.status == Some(ManagerStatus::Exited(0));
-        if self.options.build == Builds::After && ended.installed.is_some() && succeeded {
+        let after = manager.builder().is_some() && self.options.build != Builds::None;
+        if after && ended.installed.is_some() && succeeded {
             self.build(&around, ended)?;
         }
         Ok(())
+    }
+
+    /// Completes what a driver planned by what it does not know.
+    fn equip(&self, prepared: &mut Prepared, policy: &Policy, store: &Path) -> Result<(), Finding> {
+        self.signing.kept_apart(&prepared.launch.rules)?;
+        let network = &mut prepared.network;
+        network.refused.clone_from(&policy.refuse);
+        network.release_age = assurance::release_age(policy);
+        network.store = store.as_os_str().to_owned();
+        network.run = self.id.simple().to_string();
+        let completed = policy
+            .signing
+            .complete(&network.protocol, &mut network.signing);
+        completed.map_err(|error| {
+            Finding::new(Code::PolicyInvalid, "signing-keys", error.to_string())
+        })?;
+        keys::usable(&network.signing)
     }
 
     fn supervise(
@@ -415,6 +411,7 @@ impl Run {
         &'a self,
         policy: &'a Policy,
         private: &'a PrivateDirs,
+        sources: &'a Sources,
         proxy_port: u16,
     ) -> Request<'a> {
         Request {
@@ -428,6 +425,7 @@ impl Run {
             proxy_port,
             token: Secret::new(Uuid::new_v4().simple().to_string()),
             rehearsal: self.options.rehearsal,
+            sources,
         }
     }
 
@@ -530,6 +528,13 @@ impl Run {
         }
         Ok(sealed.exit.status())
     }
+}
+
+/// Records why a run may not start.
+fn tell(recorder: &Recorder, refusal: Refusal) {
+    let found = refusal.findings.into_iter().map(Event::Found);
+    let events = refusal.events.into_iter().chain(found);
+    events.for_each(|event| recorder.send(event));
 }
 
 fn is_exposed(path: &Path, prepared: &Prepared) -> bool {

@@ -16,6 +16,7 @@ mod bad_input;
 mod bad_places;
 mod bom;
 mod build_npm;
+mod build_pip;
 mod canaries;
 mod ci;
 mod cli;

@@ -387,6 +387,8 @@ impl<'a> Plan<'a> {
             extra_anchors: Vec::new(),
             expected: self.anchors.expected.clone(),
             closed: self.anchors.closed,
+            sources: false,
+            built: Vec::new(),
             signing: Signing::default(),
             audit: false,
             upstream_proxy: self.upstream_proxy.clone(),

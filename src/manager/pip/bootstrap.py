@@ -160,6 +160,57 @@ def collect_seldom():
     gc.set_threshold(50_000)
 
 
+def fetch_sources(wanted, to):
+    """Has `pip download` fetch the source archive of each that no wheel is offered of, and no more.
+
+    Left alone, pip would run the build of what it has, to learn its name.
+    """
+    from pip._internal.commands.download import DownloadCommand
+    from pip._internal.network.utils import raise_for_status
+    from pip._internal.utils.hashes import Hashes
+    from pip._vendor.packaging.markers import Marker
+    from pip._vendor.packaging.specifiers import SpecifierSet
+
+    def choose(finder, one):
+        if one["marker"] and not Marker(one["marker"]).evaluate({"extra": ""}):
+            return None
+        evaluator = finder.make_candidate_evaluator(
+            project_name=one["name"],
+            specifier=SpecifierSet(one["specifier"]),
+            hashes=Hashes({"sha256": one["hashes"]}) if one["hashes"] else None,
+        )
+        fit = evaluator.get_applicable_candidates(finder.find_all_candidates(one["name"]))
+        if any(candidate.link.is_wheel for candidate in fit):
+            return None
+        fit = [candidate for candidate in fit if candidate.link.scheme == "https"]
+        approved = Hashes({"sha256": one["approved"]})
+        known = [candidate for candidate in fit if candidate.link.is_hash_allowed(approved)]
+        return evaluator.sort_best_candidate(known or fit)
+
+    def run(self, options, _arguments):
+        session = self.get_default_session(options)
+        finder = self._build_package_finder(options=options, session=session)
+        found = []
+        for number, one in enumerate(wanted):
+            candidate = choose(finder, one)
+            if candidate is None:
+                continue
+            file = "%d.tar.gz" % number
+            answer = session.get(
+                candidate.link.url_without_fragment, headers={"Accept-Encoding": "identity"}
+            )
+            raise_for_status(answer)
+            with open(os.path.join(to, file), "wb") as out:
+                out.write(answer.content)
+            version = str(candidate.version)
+            found.append({"name": one["name"], "version": version, "file": file})
+        with open(os.path.join(to, "sources.json"), "w", encoding="utf-8") as out:
+            json.dump(found, out)
+        return 0
+
+    DownloadCommand.run = run
+
+
 def main():
     collect_seldom()
     with open(sys.argv[1], encoding="utf-8") as file:
@@ -170,6 +221,8 @@ def main():
     if sys.version_info >= (3, 11):  # Before, pip asks another module.
         remember_names()
         remember_wheels()
+    if plan["fetches"]:
+        fetch_sources(**plan["fetches"])
     from pip._internal.cli.main import main as pip
 
     status = pip()

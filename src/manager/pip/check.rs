@@ -21,7 +21,7 @@ use super::{find, lock, netrc, stated, subcommand};
 use crate::manager::place::resolved;
 use crate::manager::{Refusal, Request};
 use crate::model::python;
-use crate::model::{Code, Event, Expected, Finding, Severity};
+use crate::model::{Code, Event, Expected, Finding, Integrity, Severity};
 use crate::profile::Profile;
 
 mod destination;
@@ -55,6 +55,8 @@ struct Check<'a> {
     grammar: &'static str,
     line: Line,
     judged: Judged,
+    /// `--editable` of the command line, where the caller lets the project be built.
+    editables: Vec<Setting>,
     events: Vec<Event>,
 }
 
@@ -110,6 +112,10 @@ impl<'a> Check<'a> {
         let mut events = configuration.events.clone();
         stop_on(&configuration.findings, &mut events)?;
         let settings = settings::effective(&configuration.stated, &line, grammar)?;
+        let (editables, settings): (Vec<_>, Vec<_>) = settings.into_iter().partition(|setting| {
+            let named = setting.option.rule == "editable" && setting.origin == Origin::Cli;
+            named && request.sources.own
+        });
         let mut judged = settings::judge(&settings, &profile);
         judged
             .findings
@@ -126,6 +132,7 @@ impl<'a> Check<'a> {
             grammar,
             line,
             judged,
+            editables,
             events,
         })
     }
@@ -157,6 +164,7 @@ impl<'a> Check<'a> {
             policy: self.request.policy,
             allowed: &allowed,
             config: &self.request.private.config,
+            sources: Some(self.request.sources),
         };
         let mut gatherer = Gatherer::new(&grounds, scope, links);
         let words = self.words(&mut gatherer, &mut findings);
@@ -297,6 +305,13 @@ impl<'a> Check<'a> {
             }
         }
         let mut pinned = gathered.pinned.clone();
+        let mut find_links = gathered.links.directories.clone();
+        for built in &self.request.sources.built {
+            pinned.push((built.file.clone(), Integrity::of(built.digest.clone())));
+            let folder = built.file.parent().filter(|_| built.folder.is_none());
+            find_links.extend(folder.map(Path::to_path_buf));
+        }
+        find_links.dedup();
         for (path, integrity) in gathered.links.pinned(&expected) {
             if !pinned.iter().any(|(known, _)| *known == path) {
                 pinned.push((path, integrity));
@@ -331,7 +346,8 @@ impl<'a> Check<'a> {
             command: self.command,
             arguments,
             indexes: gathered.scope.indexes,
-            find_links: gathered.links.directories,
+            find_links,
+            own: gathered.own,
             upgrades_pip: gathered.requirements.iter().any(own),
             requirements: gathered.requirements,
             hash_mode,

@@ -141,6 +141,8 @@ pub(super) struct Checked {
     pub(super) indexes: Vec<Index>,
     /// Repositories that the policy or the user allows beside them.
     pub(super) find_links: Vec<PathBuf>,
+    /// Directories of the project that are to be built: whether in place.
+    pub(super) own: Vec<(PathBuf, bool)>,
     /// Everything asked for.
     pub(super) requirements: Vec<Requirement>,
     /// Whether pip will demand a digest for everything.

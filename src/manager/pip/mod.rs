@@ -12,9 +12,12 @@ use super::python::{
     argv, asked, find, gather, groups, index, inspect, links, lock, netrc, network, options,
     project, scheme, settings, stated, target, trust,
 };
-use super::{Call, Installed, Manager, Passing, Prepared, Reach, Refusal, Request, Snapshot};
+use super::{
+    Call, Installed, Maker, Manager, Passing, Prepared, Reach, Refusal, Request, Snapshot,
+};
 use crate::model::{Code, Event, Finding};
 
+mod build;
 mod check;
 mod checked;
 mod committed;
@@ -77,6 +80,10 @@ impl Manager for Pip {
 
     fn prepare(&self, request: &Request<'_>) -> Result<Prepared, Refusal> {
         prepare::prepare(request)
+    }
+
+    fn maker(&self) -> Option<&dyn Maker> {
+        Some(&build::Sdist)
     }
 
     fn inspect(&self, prepared: &Prepared, before: &Snapshot) -> Installed {

@@ -37,9 +37,17 @@ const CERTIFICATES: &str = "certificates";
 
 /// See [`crate::manager::Manager::prepare`].
 pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
+    let arguments = invocation::arguments(request.word, request.arguments)?;
+    plan(request, arguments)?.write()
+}
+
+/// Finds and checks everything that a plan is made from.
+pub(super) fn plan<'a>(
+    request: &'a Request<'a>,
+    arguments: &[OsString],
+) -> Result<Plan<'a>, Refusal> {
     let profile = Profile::parse(super::PROFILE)
         .map_err(|error| Finding::new(Code::Internal, "profiles/pip.toml", error.to_string()))?;
-    let arguments = invocation::arguments(request.word, request.arguments)?;
     let target = find(
         request.word,
         &request.directory,
@@ -61,17 +69,18 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Prepared, Refusal> {
         private: request.private,
         proxy_port: request.proxy_port,
         rehearsal: request.rehearsal,
+        sources: request.sources,
         token: request.token.clone(),
     };
     let checked = check::check(&inner, &target, version)?;
-    let plan = Plan {
+    Ok(Plan {
         request,
         profile,
         target,
         version,
         checked,
-    };
-    plan.write()
+        fetches: None,
+    })
 }
 
 /// See [`crate::manager::Manager::reach`].
@@ -111,16 +120,18 @@ fn find(
 }
 
 /// Everything that is known before the launch is written down.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     request: &'a Request<'a>,
     profile: Profile,
-    target: Target,
+    pub(super) target: Target,
     version: PipVersion,
-    checked: Checked,
+    pub(super) checked: Checked,
+    /// What `download` fetches in the place of what it is for; see the bootstrap.
+    pub(super) fetches: Option<serde_json::Value>,
 }
 
 impl Plan<'_> {
-    fn write(mut self) -> Result<Prepared, Refusal> {
+    pub(super) fn write(mut self) -> Result<Prepared, Refusal> {
         let mut events = std::mem::take(&mut self.checked.events);
         let notes = std::mem::take(&mut self.checked.findings);
         events.extend(notes.into_iter().map(Event::Found));
@@ -278,6 +289,14 @@ impl Plan<'_> {
             extra_anchors: std::mem::take(&mut checked.extra_anchors),
             expected: std::mem::take(&mut checked.expected),
             closed: false,
+            sources: self.fetches.is_some(),
+            built: self
+                .request
+                .sources
+                .built
+                .iter()
+                .map(|built| built.name.clone())
+                .collect(),
             signing: Signing::default(),
             audit: false,
             upstream_proxy: checked.upstream_proxy.take(),

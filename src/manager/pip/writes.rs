@@ -376,6 +376,7 @@ mod tests {
                 arguments: Vec::new(),
                 indexes: Vec::new(),
                 find_links: Vec::new(),
+                own: Vec::new(),
                 requirements: Vec::new(),
                 hash_mode: false,
                 expected: Vec::new(),

@@ -15,6 +15,7 @@ use super::index::{Allowed, Scope};
 use super::links::Links;
 use super::lock;
 use super::requirement::{self, Kind, Named};
+use crate::manager::Sources;
 use crate::model::{Code, Digest, Event, Finding, Integrity};
 use crate::profile::{Policy, Profile};
 
@@ -45,6 +46,8 @@ pub(in crate::manager) struct Grounds<'a> {
     pub(in crate::manager) allowed: &'a Allowed,
     /// Where generated files will lie.
     pub(in crate::manager) config: &'a Path,
+    /// What is built before the install, for a manager that does that.
+    pub(in crate::manager) sources: Option<&'a Sources>,
 }
 
 /// What was found.
@@ -62,6 +65,8 @@ pub(in crate::manager) struct Gathered {
     pub(in crate::manager) views: Vec<(PathBuf, Vec<u8>)>,
     /// Files made for it.
     pub(in crate::manager) generated: Vec<(String, Vec<u8>)>,
+    /// Directories of the project that are to be built: whether in place.
+    pub(in crate::manager) own: Vec<(PathBuf, bool)>,
     /// Directories with files that were installed from.
     pub(in crate::manager) directories: Vec<PathBuf>,
     /// Indexes as they are after the last file.
@@ -122,9 +127,8 @@ impl<'a> Gatherer<'a> {
             }
             Ok(Kind::File(path, marker)) => self.local(&path, marker, hashes, place),
             Ok(Kind::Directory(path)) => {
-                let message =
-                    format!("is a directory: {path}; its build would run code of the project");
-                Err(Finding::new(Code::DependencyRefused, place, message))
+                let extras = text.trim().strip_prefix(&path).unwrap_or_default();
+                self.folder(&path, extras, place, false)
             }
             Ok(Kind::Repository(_)) => {
                 let message = "comes from version control, by a program and without a digest";
@@ -152,12 +156,19 @@ impl<'a> Gatherer<'a> {
         place: &str,
         constraint: bool,
     ) -> Result<String, Finding> {
-        let digests = digests(hashes, place)?;
+        let mut digests = digests(hashes, place)?;
         if !digests.is_empty() && named.pinned.is_none() {
             let message = format!("`{}` has a digest, but not one exact version", named.name);
             return Err(
                 Finding::new(Code::IntegrityMissing, place, message).with_hint("pin it with `==`")
             );
+        }
+        let built = self.grounds.sources.map(|sources| sources.built.as_slice());
+        let mut built = built.unwrap_or_default().iter();
+        let built = built.find(|one| one.folder.is_none() && one.name == named.name);
+        if let Some(built) = built.filter(|_| !digests.is_empty()) {
+            // What they named was compared before it was built.
+            digests = vec![built.digest.clone()];
         }
         let text = with_hashes(named.text(), &digests);
         self.found.requirements.push(Requirement {

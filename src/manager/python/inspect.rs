@@ -204,7 +204,8 @@ fn package(
     }
 }
 
-fn purl(name: &str, version: &str) -> String {
+/// The package URL of a distribution.
+pub(in crate::manager) fn purl(name: &str, version: &str) -> String {
     let made = packageurl::PackageUrl::new("pypi", name).and_then(|mut purl| {
         purl.with_version(version)?;
         Ok(purl.to_string())

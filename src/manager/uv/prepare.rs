@@ -390,6 +390,8 @@ impl Plan<'_> {
             signing: Signing::default(),
             audit: false,
             closed: false,
+            sources: false,
+            built: Vec::new(),
             upstream_proxy: trust.proxy.take(),
             no_proxy: std::mem::take(&mut trust.no_proxy),
             refused: Vec::new(),

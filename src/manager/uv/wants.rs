@@ -161,6 +161,7 @@ impl Reading<'_> {
             policy: request.policy,
             allowed: &self.indexes.allowed,
             config: &request.private.config,
+            sources: None,
         };
         let scope = Scope {
             indexes: self.indexes.effective.clone(),

@@ -126,6 +126,7 @@ impl Lifecycle for NpmLifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Sources;
 
     const PACKUMENT: &str = r#"{"name":"a","dist-tags":{"latest":"2.0.0","next":"3.0.0-rc"},
         "versions":{"1.0.0":{},"1.1.0":{},"2.0.0":{},"3.0.0-rc":{},"9.9.9":{}},
@@ -140,6 +141,7 @@ mod tests {
             url: &url,
             kind: None,
             body: text.as_bytes(),
+            sources: Sources::Withheld,
         };
         NpmLifecycle.thin(
             &document,

@@ -29,7 +29,7 @@ const SOURCES: [&str; 11] = [
     ".msi",
 ];
 
-/// A wheel as its name tells it.
+/// A wheel or a source archive as its name tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WheelName {
     /// Normalized project name.
@@ -76,6 +76,23 @@ pub(super) fn wheel(file: &str) -> Option<WheelName> {
     Some(WheelName {
         name: normalize_name(name)?,
         version,
+    })
+}
+
+/// Reads the name of a source archive of that project, in the one form that builds take.
+pub(super) fn source(file: &str, project: &str) -> Option<WheelName> {
+    let stem = file.strip_suffix(".tar.gz")?;
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+!".contains(&byte);
+    if file.len() > 255 || !stem.bytes().all(fine) {
+        return None;
+    }
+    // Older names hold the project's hyphens as they are.
+    let mut splits = stem.match_indices('-');
+    splits.find_map(|(at, _)| {
+        let (name, version) = (stem.get(..at)?, stem.get(at.saturating_add(1)..)?);
+        let name = normalize_name(name).filter(|name| name == project)?;
+        let version = normalize_version(version)?;
+        Some(WheelName { name, version })
     })
 }
 
@@ -166,6 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn sources_are_known_by_the_name_of_their_project() {
+        for (file, project, version) in [
+            ("left-1.0.tar.gz", "left", "1.0"),
+            ("Left_Pad-1.0rc1.tar.gz", "left-pad", "1.0rc1"),
+            ("left-pad-2-2.0.tar.gz", "left-pad-2", "2.0"),
+        ] {
+            let read = source(file, project).unwrap();
+            assert_eq!(
+                (read.name.as_str(), read.version.as_str()),
+                (project, version)
+            );
+        }
+        for (file, project) in [
+            ("left-1.0.zip", "left"),
+            ("left-1.0.tar.gz", "right"),
+            ("left-pad-1.0.tar.gz", "left"),
+            ("left.tar.gz", "left"),
+            ("../left-1.0.tar.gz", "left"),
+            ("left-1.0.tar.gz.metadata", "left"),
+        ] {
+            assert_eq!(source(file, project), None, "{file}");
+        }
+    }
+
+    #[test]
     fn zeros_at_the_end_of_a_release_say_nothing() {
         for (one, other) in [
             ("1.0", "1"),
@@ -186,6 +228,7 @@ mod tests {
         #[test]
         fn reading_never_panics(file in ".{0,60}") {
             let _ = wheel(&file);
+            let _ = source(&file, "left");
             let _ = same_version(&file);
         }
     }

@@ -1,7 +1,7 @@
 //! Which files of a page are given out, and what the digests of the page promise.
 //!
-//! Given out is a wheel of this very project, at an https address, with a strong digest. Of the
-//! rest, what is a wheel stays known as a statement without a sufficient digest, so that asking for
+//! Given out is a wheel of this very project, at an https address, with a strong digest; to a run
+//! that only fetches what an approved build is made of, a source archive as well. Of the rest, what is a wheel stays known as a statement without a sufficient digest, so that asking for
 //! it anyway is refused with the reason. When nothing is left although something was there, that is
 //! said here, because the manager can only say that it found nothing.
 
@@ -19,7 +19,7 @@ use crate::model::Finding;
 use crate::model::Integrity;
 use crate::model::python::normalize_name;
 use crate::model::redact_url;
-use crate::protocol::{Document, Index, ProtocolError, Published, Remark, Rewritten};
+use crate::protocol::{Document, Index, ProtocolError, Published, Remark, Rewritten, Sources};
 
 /// A file that may be given out.
 #[derive(Debug)]
@@ -70,14 +70,20 @@ pub(super) fn index(
     let (mut offers, mut withheld) = (Vec::new(), Withheld::default());
     let mut variants: HashMap<String, usize> = HashMap::new();
     for link in std::mem::take(&mut page.links) {
-        if quarantine.is_some() {
+        // What was built stands for all files of its project.
+        if quarantine.is_some() || document.sources == Sources::Built {
             break;
         }
-        if file::is_source(&link.file) {
-            withheld.source = withheld.source.saturating_add(1);
-            continue;
-        }
-        let Some(wheel) = file::wheel(&link.file).filter(|wheel| wheel.name == name) else {
+        let version = match file::is_source(&link.file) {
+            false => file::wheel(&link.file).filter(|wheel| wheel.name == name),
+            // A run that fetches what is to be built shows nothing of it to an installer.
+            true if document.sources == Sources::Shown => file::source(&link.file, name),
+            true => {
+                withheld.source = withheld.source.saturating_add(1);
+                continue;
+            }
+        };
+        let Some(version) = version.map(|file| file.version) else {
             continue;
         };
         let Some(url) = link.url.clone() else {
@@ -88,17 +94,17 @@ pub(super) fn index(
             continue;
         }
         // Statements about one version are compared with each other.
-        let count = variants.entry(wheel.version.clone()).or_default();
+        let count = variants.entry(version.clone()).or_default();
         *count = count.saturating_add(1);
         if *count > VARIANTS {
             let reason =
-                format!("the page of `{name}` lists more wheels of one version than any has");
+                format!("the page of `{name}` lists more files of one version than any has");
             return Err(ProtocolError::Malformed(reason));
         }
         let promised = integrity(&link.digests);
         let mut expected = Expected {
             name: name.to_owned(),
-            version: wheel.version,
+            version,
             file: Some(link.file.clone()),
             url: Some(url.clone()),
             integrity: promised.clone(),

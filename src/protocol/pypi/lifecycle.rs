@@ -69,6 +69,7 @@ impl Lifecycle for PypiLifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Sources;
 
     fn thin(kind: &str, text: &str) -> Result<Option<Thinned>, ProtocolError> {
         let url = Url::parse("https://i.invalid/simple/a/").unwrap();
@@ -77,6 +78,7 @@ mod tests {
             url: &url,
             kind: Some(kind),
             body: text.as_bytes(),
+            sources: Sources::Withheld,
         };
         PypiLifecycle.thin(
             &document,

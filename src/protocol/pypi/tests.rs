@@ -6,7 +6,7 @@ use url::Url;
 use super::Pypi;
 use crate::model::Code;
 use crate::model::Expected;
-use crate::protocol::{Document, Index, Protocol as _, ProtocolError};
+use crate::protocol::{Document, Index, Protocol as _, ProtocolError, Sources};
 
 const SHA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const META: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -19,7 +19,46 @@ fn read(kind: &str, body: &str) -> Result<Index, ProtocolError> {
         url: &url,
         kind: Some(kind),
         body: body.as_bytes(),
+        sources: Sources::Withheld,
     })
+}
+
+#[test]
+fn source_is_shown_to_a_run_that_only_fetches_it() {
+    let body = format!(
+        "<!DOCTYPE html><a href='left-1.0.tar.gz#sha256={SHA}'>left-1.0.tar.gz</a>\
+         <a href='right-1.0.tar.gz#sha256={SHA}'>right-1.0.tar.gz</a>\
+         <a href='left-2.0.tar.gz'>left-2.0.tar.gz</a>"
+    );
+    let url = Url::parse("https://index.invalid/simple/left/").unwrap();
+    let shown = |sources: Sources| {
+        let document = Document {
+            name: "left",
+            url: &url,
+            kind: Some(HTML),
+            body: body.as_bytes(),
+            sources,
+        };
+        let index = Pypi.index(&document).unwrap();
+        let body = index.rewritten.unwrap().body;
+        (
+            String::from_utf8(body.to_vec()).unwrap(),
+            index.expected.len(),
+            index.findings.len(),
+        )
+    };
+    let (page, expected, _) = shown(Sources::Shown);
+    assert!(page.contains("left-1.0.tar.gz"), "{page}");
+    assert!(
+        !page.contains("right") && !page.contains("left-2.0"),
+        "{page}"
+    );
+    assert_eq!(expected, 2);
+    for (sources, told) in [(Sources::Withheld, 1), (Sources::Built, 0)] {
+        let (page, expected, findings) = shown(sources);
+        assert!(!page.contains("tar.gz") && expected == 0, "{page}");
+        assert_eq!(findings, told);
+    }
 }
 
 fn json(body: &str) -> Result<Index, ProtocolError> {

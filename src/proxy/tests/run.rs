@@ -88,6 +88,8 @@ pub(super) fn network(registry: &Registry, store: &Path) -> Network {
         release_age: None,
         layout: Layout::default(),
         closed: false,
+        sources: false,
+        built: Vec::new(),
         signing: Signing::default(),
         audit: false,
         upstream_proxy: None,

@@ -14,7 +14,7 @@ use super::{Job, Offer, limits, unknown};
 use crate::model::{
     Check, Code, Finding, Grade, Integrity, Proof, Repository, Standing, Vouched, redact_url,
 };
-use crate::protocol::{Document, Published};
+use crate::protocol::{Document, Published, Sources};
 use crate::proxy::pipeline::Pipeline;
 use crate::proxy::upstream::{self, Fetched};
 use crate::store::Item;
@@ -412,6 +412,7 @@ impl Pipeline {
             url: &url,
             kind: self.protocol.index_kind(&body),
             body: &body,
+            sources: Sources::Withheld,
         };
         let index = self
             .protocol

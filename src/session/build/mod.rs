@@ -1,4 +1,5 @@
-//! `v4run build`, and `--build` on an install: components that the policy approves run their code once.
+//! `v4run build`, and `--build` on an install: components that the policy approves run their code once. Managers
+//! that install from source build before the install ([`sources`]); the rest of this is about the others.
 //!
 //! After a clean install, nothing of the manager left. For each component that wants to run code the policy is
 //! asked; its artifact is taken from the store by the digest of the approval and compared with the folder, so
@@ -8,6 +9,8 @@
 
 use std::io::{Cursor, Read, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use nix::unistd::Pid;
@@ -18,7 +21,7 @@ use super::places::Environment;
 use super::signals::Signals;
 use super::{Ended, Run, SYSTEM_POLICY, places, prepare, say};
 use crate::diag::ManagerStatus;
-use crate::manager::{BuildRequest, Builder, Manager, PrivateDirs, Step, Wanted};
+use crate::manager::{BuildRequest, Builder, Manager, Planned, PrivateDirs, Step, Wanted};
 use crate::model::{BuildStart, Code, Event, Finding, Integrity, Limits};
 use crate::profile::Policy;
 use crate::profile::build::Build;
@@ -29,10 +32,45 @@ use crate::verify::hash::sha256_from;
 
 mod produced;
 mod propose;
+mod sources;
 mod stage;
 mod usage;
 
 pub use propose::propose;
+
+/// Whether a run builds what the policy approves, and with `project` the project's own code too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Builds {
+    /// It only installs.
+    #[default]
+    None,
+    /// With the install.
+    Beside {
+        /// See above.
+        project: bool,
+    },
+    /// It builds what was installed before, and installs nothing.
+    Alone {
+        /// See above.
+        project: bool,
+    },
+    /// It fetches what would have to be built and tells it, and neither builds nor installs anything.
+    Proposed {
+        /// See above.
+        project: bool,
+    },
+}
+
+impl Builds {
+    pub(super) const fn project(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Beside { project } | Self::Alone { project } | Self::Proposed { project } => {
+                project
+            }
+        }
+    }
+}
 
 /// Components that are named in one message.
 const NAMED: usize = 10;
@@ -64,9 +102,29 @@ fn standing<'a>(policy: &'a Policy, wanted: &Wanted) -> Standing<'a> {
 
 pub(super) fn builder(manager: &'static dyn Manager) -> Result<&'static dyn Builder, Finding> {
     manager.builder().ok_or_else(|| {
-        let message = format!("{} has no builds that could be approved", manager.name());
-        Finding::new(Code::Usage, "build", message)
+        let name = manager.name();
+        if manager.maker().is_none() {
+            let message = format!("{name} has no builds that could be approved");
+            return Finding::new(Code::Usage, "build", message);
+        }
+        let message = format!("{name} builds before it installs, in one run");
+        Finding::new(Code::Usage, "build", message).with_hint(format!(
+            "`v4run --build {name} install …`; what that would be: `v4run build --propose {name} install …`"
+        ))
     })
+}
+
+/// Whether the manager can do what is asked of it here.
+pub(super) fn possible(manager: &'static dyn Manager, asked: Builds) -> Result<(), Finding> {
+    match asked {
+        Builds::None => Ok(()),
+        Builds::Proposed { .. } | Builds::Beside { .. } if manager.maker().is_some() => Ok(()),
+        Builds::Proposed { .. } => {
+            let message = "what is installed here is asked without a command after `--propose`";
+            Err(Finding::new(Code::Usage, "build", message))
+        }
+        Builds::Beside { .. } | Builds::Alone { .. } => builder(manager).map(|_| ()),
+    }
 }
 
 /// What surrounds the builds of a run.
@@ -81,6 +139,40 @@ pub(super) struct Surroundings<'a> {
     pub(super) alone: bool,
     /// Whether the caller wants the project's own code to run.
     pub(super) own: bool,
+}
+
+impl Surroundings<'_> {
+    /// Private directories of one step; whatever it leaves there goes with the run.
+    fn directories(&self, name: &str) -> Result<PrivateDirs, Finding> {
+        let base = self.private.tmp.join(name);
+        let make = |name: &str| {
+            let path = base.join(name);
+            let made = std::fs::create_dir_all(&path);
+            made.map(|()| path)
+                .map_err(|error| internal("private directory", error))
+        };
+        Ok(PrivateDirs {
+            home: make("home")?,
+            cache: make("cache")?,
+            tmp: make("tmp")?,
+            config: make("config")?,
+        })
+    }
+
+    /// What v4run writes must not lie where a build may write.
+    fn kept_apart(&self, folder: &Path) -> Result<(), Finding> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+        let places: [PathBuf; 2] = [real(self.record), real(self.store)];
+        match places.iter().find(|place| place.starts_with(folder)) {
+            Some(place) => {
+                let shown = place.display().to_string();
+                let message = format!("`{shown}` would lie where a build may write");
+                Err(Finding::new(Code::Usage, shown, message)
+                    .with_hint("name another place for it"))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Run {
@@ -109,18 +201,30 @@ impl Run {
         ended.project.root = root;
         let wanted = builder.wanted(&request)?;
         let own = match around.own {
-            true => own(builder, &request)?,
+            true => builder.own(&request)?,
             false => None,
+        };
+        let own = match own {
+            Some(wanted) => {
+                let build = own_approval(around.policy, &wanted)?;
+                Some((wanted, build))
+            }
+            None => None,
         };
         let Some(approved) = select(around, &wanted, ended) else {
             return Ok(());
         };
-        let builds = Builds {
+        let stages = Stages {
+            recorder: around.recorder,
+            manager: self.options.manager,
+            spared: &spared,
+            refused: Arc::default(),
+        };
+        let builds = Installed {
             around,
             builder,
-            manager: self.options.manager,
             request,
-            spared: &spared,
+            stages,
         };
         let result = builds.all(&approved, own.as_ref(), ended);
         let contained = end_all(&spared);
@@ -132,15 +236,9 @@ impl Run {
     }
 }
 
-/// The project itself with the approval that the command line is.
-fn own(
-    builder: &'static dyn Builder,
-    request: &BuildRequest<'_>,
-) -> Result<Option<(Wanted, Build)>, Finding> {
-    let Some(wanted) = builder.own(request)? else {
-        return Ok(None);
-    };
-    if request.policy.lockdown {
+/// The approval that the command line is, for the project itself.
+fn own_approval(policy: &Policy, wanted: &Wanted) -> Result<Build, Finding> {
+    if policy.lockdown {
         let message = "the system policy is locked down, so that nobody else lets code run";
         let finding = Finding::new(Code::BuildUnapproved, "--project", message);
         return Err(finding.with_hint("run the project's own scripts apart from the install"));
@@ -152,7 +250,7 @@ fn own(
         .collect();
     let digest = sha256_from(&mut texts.join("\n").as_bytes());
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let build = Build {
+    Ok(Build {
         purl: wanted.purl.clone(),
         digest: digest.map_err(|error| internal("digest", error))?,
         owner: "the command line".to_owned(),
@@ -161,10 +259,10 @@ fn own(
         platform: None,
         toolchain: wanted.toolchain.iter().map(PathBuf::from).collect(),
         headers: None,
+        requires: Vec::new(),
         limits: Limits::default(),
         stated_in: "--project".to_owned(),
-    };
-    Ok(Some((wanted, build)))
+    })
 }
 
 /// What is to be built; `None` where that is nothing, or something is refused.
@@ -199,10 +297,7 @@ fn select<'a>(
         }
     }
     for (one, why) in &refused {
-        let message = format!("`{}` is not built: {why}", one.purl);
-        let finding = Finding::new(Code::BuildUnapproved, &one.path, message)
-            .with_hint("review it again, then correct the approval: `v4run build --propose`");
-        found(finding);
+        found(propose::objected(one, why));
     }
     if around.own && refused.is_empty() {
         return Some(approved);
@@ -215,13 +310,7 @@ fn select<'a>(
     }
     if approved.is_empty() && refused.is_empty() {
         for one in unnamed.iter().take(NAMED) {
-            let message = format!(
-                "`{}` wants to run {}, and nobody approves it; to approve it:\n{}",
-                one.purl,
-                propose::scripts(one),
-                propose::table(one)
-            );
-            found(Finding::new(Code::BuildUnapproved, &one.path, message));
+            found(propose::unnamed(one));
         }
         return None;
     }
@@ -240,74 +329,70 @@ fn select<'a>(
 }
 
 /// The builds of a run.
-struct Builds<'a> {
+struct Installed<'a> {
     around: &'a Surroundings<'a>,
     builder: &'static dyn Builder,
-    manager: &'static dyn Manager,
     request: BuildRequest<'a>,
-    spared: &'a [Pid],
+    stages: Stages<'a>,
 }
 
-impl Builds<'_> {
+/// What the scripts of a run are started with.
+struct Stages<'a> {
+    recorder: &'a Recorder,
+    manager: &'static dyn Manager,
+    spared: &'a [Pid],
+    /// Whether anything that they wanted was refused.
+    refused: Arc<AtomicBool>,
+}
+
+/// The scripts of one component.
+struct Work<'a> {
+    wanted: &'a Wanted,
+    build: &'a Build,
+    private: &'a PrivateDirs,
+    /// How each of them is started.
+    plan: &'a dyn Fn(&Step<'_>) -> Result<Planned, Finding>,
+}
+
+impl Stages<'_> {
+    /// All scripts of one component, with what they left. Whether the next one may follow: what a script
+    /// changed elsewhere must not run as something that was compared before.
     fn all(
         &self,
-        approved: &[(&Wanted, &Build)],
-        own: Option<&(Wanted, Build)>,
+        work: &Work<'_>,
+        root: &Path,
+        signals: &mut Signals,
         ended: &mut Ended,
-    ) -> Result<(), Finding> {
-        for (wanted, build) in approved {
-            self.kept_apart(&wanted.folder)?;
-            // Nothing starts before everything is known to be what was approved.
-            self.compare(wanted, build)?;
-        }
-        if let Some((own, _)) = own {
-            self.kept_apart(&own.folder)?;
-        }
-        // What there is to do is done, if that is nothing.
-        if approved.is_empty() && own.is_none() {
-            (ended.started, ended.status) = (true, Some(ManagerStatus::Exited(0)));
-        }
-        let mut signals = Signals::open()?;
-        let own = own.map(|(wanted, build)| (wanted, build));
-        let all = approved.iter().copied().chain(own);
-        for (number, (wanted, build)) in all.enumerate() {
-            let private = self.private(number)?;
-            let before = produced::Snapshot::take(&wanted.folder)?;
-            let status = self.one(wanted, build, &private, &mut signals, ended);
-            let changes = before.changes(wanted, &ended.project.root, build.limits);
-            let clean = !changes.iter().any(|event| matches!(event, Event::Found(_)));
-            changes
-                .into_iter()
-                .for_each(|event| self.around.recorder.send(event));
-            ended.built.push(wanted.path.clone());
-            ended.status = status?;
-            // What it changed elsewhere must not run as something that was compared before.
-            if ended.status != Some(ManagerStatus::Exited(0)) || !clean {
-                return Ok(());
-            }
-        }
-        Ok(())
+    ) -> Result<bool, Finding> {
+        let before = produced::Snapshot::take(&work.wanted.folder)?;
+        let status = self.scripts(work, signals, ended);
+        let changes = before.changes(work.wanted, root, work.build.limits);
+        let clean = !changes.iter().any(|event| matches!(event, Event::Found(_)));
+        changes
+            .into_iter()
+            .for_each(|event| self.recorder.send(event));
+        ended.built.push(work.wanted.path.clone());
+        ended.status = status?;
+        Ok(ended.status == Some(ManagerStatus::Exited(0)) && clean)
     }
 
-    /// All scripts of one component.
-    fn one(
+    fn scripts(
         &self,
-        wanted: &Wanted,
-        build: &Build,
-        private: &PrivateDirs,
+        work: &Work<'_>,
         signals: &mut Signals,
         ended: &mut Ended,
     ) -> Result<Option<ManagerStatus>, Finding> {
+        let (wanted, build) = (work.wanted, work.build);
         let mut status = Some(ManagerStatus::Exited(0));
         for script in &wanted.scripts {
             let step = Step {
                 wanted,
                 script,
                 build,
-                private,
+                private: work.private,
             };
-            let planned = self.builder.plan(&self.request, &step)?;
-            self.around.recorder.send(Event::BuildStarted(BuildStart {
+            let planned = (work.plan)(&step)?;
+            self.recorder.send(Event::BuildStarted(BuildStart {
                 purl: wanted.purl.clone(),
                 path: wanted.path.clone(),
                 digest: Some(build.digest.clone()),
@@ -319,20 +404,60 @@ impl Builds<'_> {
                 stated_in: build.stated_in.clone(),
             }));
             let stage = stage::Stage {
-                recorder: self.around.recorder,
+                recorder: self.recorder,
                 manager: self.manager,
                 step: &step,
                 spared: self.spared,
+                refused: &self.refused,
             };
             status = stage.run(planned, signals, &mut ended.started)?;
             if status != Some(ManagerStatus::Exited(0)) {
                 let message = format!("{} of `{}` did not succeed", script.name, wanted.purl);
                 let finding = Finding::new(Code::BuildFailed, &wanted.path, message);
-                self.around.recorder.send(Event::Found(finding));
+                self.recorder.send(Event::Found(finding));
                 break;
             }
         }
         Ok(status)
+    }
+}
+
+impl Installed<'_> {
+    fn all(
+        &self,
+        approved: &[(&Wanted, &Build)],
+        own: Option<&(Wanted, Build)>,
+        ended: &mut Ended,
+    ) -> Result<(), Finding> {
+        for (wanted, build) in approved {
+            self.around.kept_apart(&wanted.folder)?;
+            // Nothing starts before everything is known to be what was approved.
+            self.compare(wanted, build)?;
+        }
+        if let Some((own, _)) = own {
+            self.around.kept_apart(&own.folder)?;
+        }
+        // What there is to do is done, if that is nothing.
+        if approved.is_empty() && own.is_none() {
+            (ended.started, ended.status) = (true, Some(ManagerStatus::Exited(0)));
+        }
+        let mut signals = Signals::open()?;
+        let own = own.map(|(wanted, build)| (wanted, build));
+        let all = approved.iter().copied().chain(own);
+        for (number, (wanted, build)) in all.enumerate() {
+            let private = self.around.directories(&format!("build-{number}"))?;
+            let work = Work {
+                wanted,
+                build,
+                private: &private,
+                plan: &|step| self.builder.plan(&self.request, step),
+            };
+            let root = ended.project.root.clone();
+            if !self.stages.all(&work, &root, &mut signals, ended)? {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Whether the folder is what the approved artifact holds.
@@ -357,38 +482,6 @@ impl Builds<'_> {
             }
         };
         self.builder.compare(wanted, &mut content)
-    }
-
-    /// Directories of one build; whatever it leaves there goes with the run.
-    fn private(&self, number: usize) -> Result<PrivateDirs, Finding> {
-        let base = self.around.private.tmp.join(format!("build-{number}"));
-        let make = |name: &str| {
-            let path = base.join(name);
-            let made = std::fs::create_dir_all(&path);
-            made.map(|()| path)
-                .map_err(|error| internal("private directory", error))
-        };
-        Ok(PrivateDirs {
-            home: make("home")?,
-            cache: make("cache")?,
-            tmp: make("tmp")?,
-            config: make("config")?,
-        })
-    }
-
-    /// What v4run writes must not lie where a build may write.
-    fn kept_apart(&self, folder: &Path) -> Result<(), Finding> {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-        let places: [PathBuf; 2] = [real(self.around.record), real(self.around.store)];
-        match places.iter().find(|place| place.starts_with(folder)) {
-            Some(place) => {
-                let shown = place.display().to_string();
-                let message = format!("`{shown}` would lie where a build may write");
-                Err(Finding::new(Code::Usage, shown, message)
-                    .with_hint("name another place for it"))
-            }
-            None => Ok(()),
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::{Standing, builder, environment, policy, standing};
 use crate::diag::sanitize;
 use crate::manager::{BuildRequest, Manager, Wanted};
-use crate::model::Finding;
+use crate::model::{Code, Finding};
+use crate::profile::Policy;
 use crate::profile::build::platform;
 use crate::session::places;
 
@@ -25,28 +26,56 @@ pub fn propose(manager: &'static dyn Manager, explicit: Option<&Path>) -> Result
         policy: &policy,
     };
     let wanted = builder(manager)?.wanted(&request)?;
+    Ok(text(&wanted, &policy))
+}
+
+/// The same about these components.
+pub(super) fn text(wanted: &[Wanted], policy: &Policy) -> String {
     if wanted.is_empty() {
-        return Ok("# nothing that is installed here wants to be built".to_owned());
+        return "# nothing that is installed here wants to be built".to_owned();
     }
     let mut text = String::new();
-    for one in &wanted {
+    for one in wanted {
         let mut say = |line: &str| text.push_str(&format!("# {}\n", sanitize(line)));
-        say(&format!("{} in {} wants to run:", one.purl, one.path));
+        let place = if one.own { "the project" } else { &one.path };
+        say(&format!("{} in {place} wants to run:", one.purl));
         for script in &one.scripts {
             say(&format!("  {}: {}", script.name, flat(&script.command)));
         }
-        match standing(&policy, one) {
+        if let Some((name, content)) = &one.text {
+            say(&format!("  {name} says:"));
+            content.lines().for_each(|line| say(&format!("  | {line}")));
+        }
+        match standing(policy, one) {
             Standing::Approved(build) => say(&format!("approved: {}", build.stated_in)),
             Standing::Refused(why) => say(&format!("not approved any more: {why}")),
             Standing::Unnamed => text.push_str(&table(one)),
         }
         text.push('\n');
     }
-    Ok(text)
+    text
+}
+
+/// That nobody approves a component, with the approval that it takes.
+pub(super) fn unnamed(wanted: &Wanted) -> Finding {
+    let message = format!(
+        "`{}` wants to run {}, and nobody approves it; to approve it:\n{}",
+        wanted.purl,
+        scripts(wanted),
+        table(wanted)
+    );
+    Finding::new(Code::BuildUnapproved, &wanted.path, message)
+}
+
+/// That an approval of a component does not count.
+pub(super) fn objected(wanted: &Wanted, why: &str) -> Finding {
+    let message = format!("`{}` is not built: {why}", wanted.purl);
+    Finding::new(Code::BuildUnapproved, &wanted.path, message)
+        .with_hint("review it again, then correct the approval: `v4run build --propose`")
 }
 
 /// The scripts of a component, in one line.
-pub(super) fn scripts(wanted: &Wanted) -> String {
+fn scripts(wanted: &Wanted) -> String {
     let scripts = wanted.scripts.iter();
     let scripts: Vec<String> = scripts
         .map(|script| format!("{} (`{}`)", script.name, flat(&script.command)))
@@ -55,7 +84,7 @@ pub(super) fn scripts(wanted: &Wanted) -> String {
 }
 
 /// The approval that would cover a component.
-pub(super) fn table(wanted: &Wanted) -> String {
+fn table(wanted: &Wanted) -> String {
     let digest = wanted
         .integrity
         .as_ref()

@@ -5,6 +5,8 @@
 //! nothing is left; what had to be ended then is a violation, because a build that is over is over.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +19,7 @@ use super::super::signals::Signals;
 use super::usage;
 use crate::diag::ManagerStatus;
 use crate::manager::{Manager, Planned, Step};
-use crate::model::{BuildEnd, Code, Event, Finding, Limits};
+use crate::model::{BuildEnd, Code, Event, Finding, Limits, Severity};
 use crate::record::Recorder;
 use crate::supervisor::{Parts, Sink, Supervisor, Toolchain};
 use crate::sys::process;
@@ -33,6 +35,8 @@ pub(super) struct Stage<'a> {
     pub(super) manager: &'static dyn Manager,
     pub(super) step: &'a Step<'a>,
     pub(super) spared: &'a [Pid],
+    /// Becomes true when anything was refused, or was left behind.
+    pub(super) refused: &'a Arc<AtomicBool>,
 }
 
 /// What is known when the script has ended.
@@ -58,6 +62,14 @@ impl Stage<'_> {
         launcher.plan(&planned.launch)?;
         let (report, listener) = launcher.confined()?;
         let events = self.recorder.sender();
+        let refused = Arc::clone(self.refused);
+        let told = move |event: Event| {
+            if matches!(&event, Event::Found(found) if found.code.severity() == Severity::Violation)
+            {
+                refused.store(true, Ordering::SeqCst);
+            }
+            events.send(event);
+        };
         let (supervisor, workers) = engage(
             listener,
             Parts {
@@ -71,7 +83,7 @@ impl Stage<'_> {
                     launcher.id().as_raw(),
                     planned.files,
                     planned.launch.rules,
-                    Sink::new(move |event| events.send(event)),
+                    Sink::new(told),
                 )
             },
         )?;
@@ -111,6 +123,9 @@ impl Stage<'_> {
 
     fn report(&self, watched: &Watched, killed: u32) {
         let purl = &self.step.wanted.purl;
+        if watched.over.is_some() || killed > 0 {
+            self.refused.store(true, Ordering::SeqCst);
+        }
         if let Some(over) = &watched.over {
             let message = format!("the build of `{purl}` was ended: {over}");
             let finding = Finding::new(Code::BuildLimit, &self.step.wanted.path, message)

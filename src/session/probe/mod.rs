@@ -84,7 +84,12 @@ pub fn prepare(options: Options) -> Result<Plan, Vec<Finding>> {
     let prepared = run
         .options
         .manager
-        .prepare(&run.request(&policy, &dirs.private, 0))
+        .prepare(&run.request(
+            &policy,
+            &dirs.private,
+            &crate::manager::Sources::default(),
+            0,
+        ))
         .map_err(|refusal| refusal.findings)?;
     std::fs::create_dir_all(&state).map_err(|error| {
         let shown = state.display().to_string();

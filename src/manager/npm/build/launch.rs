@@ -9,18 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::manager::npm::find::Runtime;
 use crate::manager::npm::tree;
+use crate::manager::toolchain::{self, Ground, unusable};
 use crate::manager::{BuildRequest, Planned, Step, elf};
-use crate::model::{Access, Code, FileGuard, Finding, Launch, PathRule, Script};
-use crate::profile::PathAccess;
-use crate::profile::build::profile;
-
-/// Where systems keep what a native build starts.
-const SYSTEM: &[&str] = &[
-    "/usr/bin",
-    "/usr/lib/gcc",
-    "/usr/libexec/gcc",
-    "/usr/lib/llvm",
-];
+use crate::model::{Access, Code, Finding, Script};
 
 /// npm's folder with a `node-gyp` for scripts, in releases of the last years.
 const WRAPPERS: &[&str] = &[
@@ -35,14 +26,7 @@ pub(super) fn proposal(
     folder: &Path,
     scripts: &[Script],
 ) -> Vec<String> {
-    let system = SYSTEM.iter().map(PathBuf::from);
-    let mut roots: Vec<PathBuf> = system.filter(|path| path.is_dir()).collect();
-    let node = runtime.node.parent().map(Path::to_path_buf);
-    roots.extend(node.filter(|node| !roots.iter().any(|root| node.starts_with(root))));
-    let mut proposed: Vec<String> = roots
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let mut proposed = toolchain::proposal(&runtime.node);
     // A program of another package is named where a script says its name.
     let mut words: Vec<&str> = scripts
         .iter()
@@ -83,7 +67,18 @@ pub(super) fn plan(
     runtime: &Runtime,
     step: &Step<'_>,
 ) -> Result<Planned, Finding> {
-    let toolchain = toolchain(root, step)?;
+    if !step.build.requires.is_empty() {
+        let message = format!(
+            "`{}` is not built: `requires` means nothing here",
+            step.wanted.purl
+        );
+        return Err(
+            Finding::new(Code::BuildUnapproved, &step.build.stated_in, message)
+                .with_hint("name what it needs in the project's own manifest"),
+        );
+    }
+    let tree = root.join("node_modules");
+    let toolchain = toolchain::roots(root, step, Some(&tree))?;
     let shell = ["/usr/bin/sh", "/bin/sh"]
         .iter()
         .filter_map(|path| Path::new(path).canonicalize().ok())
@@ -97,57 +92,9 @@ pub(super) fn plan(
     let headers = headers(runtime, step);
     let command = step.script.command.as_str();
     let arguments = ["sh", "-c", command].map(OsString::from).to_vec();
-    let (rules, runtime_roots) =
-        rules(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
-    let launch = Launch {
-        executable: shell.into_os_string(),
-        arguments,
-        environment: environment(request, root, runtime, step, &toolchain, headers.as_deref()),
-        directory: step.wanted.folder.clone().into_os_string(),
-        rules,
-        child: None,
-        build: Some(step.build.limits),
-    };
-    let files = FileGuard {
-        runtime_roots,
-        protected: step.wanted.others.iter().map(OsString::from).collect(),
-        probes: profile().probes.clone(),
-        ..FileGuard::default()
-    };
-    Ok(Planned {
-        launch,
-        files,
-        toolchain,
-    })
-}
-
-fn unusable(step: &Step<'_>, why: &str) -> Finding {
-    let message = format!("`{}` is not built: {why}", step.wanted.purl);
-    Finding::new(Code::BuildUnapproved, &step.build.stated_in, message)
-        .with_hint("correct `toolchain`; `v4run build --propose` names one for this machine")
-}
-
-/// The toolchain's directories as they really are. One that is missing is a mistake, not less of it.
-fn toolchain(root: &Path, step: &Step<'_>) -> Result<Vec<PathBuf>, Finding> {
-    let mut found = Vec::new();
-    for stated in &step.build.toolchain {
-        let shown = stated.display();
-        let real = root.join(stated).canonicalize();
-        let real =
-            real.map_err(|error| unusable(step, &format!("its toolchain `{shown}`: {error}")))?;
-        if !real.is_dir() {
-            return Err(unusable(
-                step,
-                &format!("its toolchain `{shown}` is no directory"),
-            ));
-        }
-        if stated.is_relative() && !real.starts_with(root.join("node_modules")) {
-            let why = format!("its toolchain `{shown}` does not lie in the install tree");
-            return Err(unusable(step, &why));
-        }
-        found.push(real);
-    }
-    Ok(found)
+    let ground = ground(root, runtime, step, &toolchain, &shell, headers.as_deref())?;
+    let environment = environment(request, root, runtime, step, &toolchain, headers.as_deref());
+    Ok(ground.plan(step, &shell, arguments, environment, toolchain))
 }
 
 /// The directory that holds `include/node`: what the approval says, else beside node, else the system's.
@@ -186,12 +133,7 @@ fn environment(
     let wrappers = WRAPPERS.iter().map(|name| runtime.npm.join(name));
     path.extend(wrappers.filter(|place| place.is_dir()).take(1));
     path.extend(toolchain.iter().cloned());
-    let mut environment: Vec<(OsString, OsString)> = request
-        .environment
-        .iter()
-        .filter(|(name, _)| name.to_str().is_some_and(|name| profile().passes(name)))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut environment = toolchain::environment(request.environment);
     let mut set = |name: &str, value: &dyn AsRef<OsStr>| {
         environment.push((OsString::from(name), value.as_ref().to_owned()));
     };
@@ -230,64 +172,33 @@ fn event(script: &str) -> &str {
     }
 }
 
-/// Landlock rules, and the roots whose files are read and mapped without a look.
-fn rules(
+/// What is granted.
+fn ground(
     root: &Path,
     runtime: &Runtime,
     step: &Step<'_>,
     toolchain: &[PathBuf],
     shell: &Path,
     headers: Option<&Path>,
-) -> Result<(Vec<PathRule>, Vec<OsString>), Finding> {
-    let mut rules: Vec<PathRule> = Vec::new();
-    let mut roots: Vec<OsString> = Vec::new();
-    let mut grant = |path: &Path, access: Access, why: &str| {
-        rules.push(PathRule {
-            path: path.as_os_str().to_owned(),
-            access,
-            why: why.to_owned(),
-        });
-    };
+) -> Result<Ground, Finding> {
+    let mut ground = Ground::default();
     let tree = root.join("node_modules");
     let tree = tree.canonicalize().unwrap_or(tree);
     for path in toolchain {
-        grant(path, Access::Programs, "toolchain of the approval");
+        ground.grant(path, Access::Programs, "toolchain of the approval");
         if !path.starts_with(&tree) {
-            roots.push(path.clone().into_os_string());
+            ground.root(path);
         }
     }
     let npm = "npm itself, with the node-gyp that belongs to it";
-    grant(&runtime.npm, Access::Programs, npm);
-    roots.push(runtime.npm.clone().into_os_string());
+    ground.grant(&runtime.npm, Access::Programs, npm);
+    ground.root(&runtime.npm);
     let needs = elf::needs(shell)
         .map_err(|error| unusable(step, &format!("`{}`: {error}", shell.display())))?;
-    for loader in needs.interpreter.iter().chain(&runtime.needs.interpreter) {
-        grant(
-            loader,
-            Access::Execute,
-            "the program loader starts programs",
-        );
-        roots.push(loader.clone().into_os_string());
+    for needs in [&needs, &runtime.needs] {
+        ground.needs(needs);
     }
-    for entry in &profile().paths {
-        let paths = entry.paths.iter();
-        for path in paths.filter_map(|path| Path::new(path).canonicalize().ok()) {
-            let access = match entry.access {
-                PathAccess::Read | PathAccess::Runtime => Access::Read,
-                PathAccess::Device => Access::Device,
-            };
-            if entry.access == PathAccess::Runtime {
-                roots.push(path.clone().into_os_string());
-            }
-            grant(&path, access, &entry.why);
-        }
-    }
-    // Libraries of a runtime that lies elsewhere than the system's.
-    for library in &runtime.needs.libraries {
-        let directory = library.parent().unwrap_or(library);
-        grant(directory, Access::Read, "libraries of the runtime");
-        roots.push(directory.as_os_str().to_owned());
-    }
+    ground.system();
     if let Some(headers) = headers {
         let include = headers.join("include/node");
         let place = if include.is_dir() {
@@ -296,24 +207,10 @@ fn rules(
             headers.to_path_buf()
         };
         let place = place.canonicalize().unwrap_or(place);
-        grant(&place, Access::Read, "headers for native modules");
+        ground.grant(&place, Access::Read, "headers for native modules");
     }
     if tree.is_dir() {
-        grant(&tree, Access::Read, "the installed tree");
+        ground.grant(&tree, Access::Read, "the installed tree");
     }
-    grant(
-        &step.wanted.folder,
-        Access::Write,
-        "the folder of the component",
-    );
-    for (path, why) in [
-        (&step.private.home, "home directory of this build"),
-        (&step.private.tmp, "temporary files of this build"),
-        (&step.private.cache, "caches of this build"),
-    ] {
-        grant(path, Access::Write, why);
-    }
-    roots.sort();
-    roots.dedup();
-    Ok((rules, roots))
+    Ok(ground)
 }

@@ -48,6 +48,7 @@ impl Builder for Gyp {
                 integrity: package.integrity.filter(|_| !package.bundled && below),
                 scripts: package.scripts,
                 folder,
+                ..Wanted::default()
             })
         });
         Ok(wanted.collect())
@@ -100,6 +101,8 @@ impl Builder for Gyp {
             others: kept.iter().map(|name| root.join(name)).collect(),
             toolchain,
             folder: root,
+            own: true,
+            ..Wanted::default()
         }))
     }
 

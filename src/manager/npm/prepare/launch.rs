@@ -88,6 +88,8 @@ impl Facts<'_> {
             release_age: None,
             layout: Layout::default(),
             closed: false,
+            sources: false,
+            built: Vec::new(),
             signing: Signing {
                 standard: self.standard.clone(),
                 ..Signing::default()

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::prepare;
-use crate::manager::{Prepared, PrivateDirs, Refusal, Request};
+use crate::manager::{Prepared, PrivateDirs, Refusal, Request, Sources};
 use crate::model::{Code, Secret};
 use crate::profile::Policy;
 
@@ -112,6 +112,7 @@ impl Layout {
             private: &private,
             proxy_port: 4321,
             rehearsal: false,
+            sources: &Sources::default(),
             token: Secret::new("run-token".into()),
         })
     }

@@ -67,6 +67,8 @@ impl Tree {
                 release_age: None,
                 layout: Layout::default(),
                 closed: false,
+                sources: false,
+                built: Vec::new(),
                 signing: Signing::default(),
                 audit: false,
                 upstream_proxy: None,

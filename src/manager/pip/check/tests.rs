@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::*;
-use crate::manager::PrivateDirs;
 use crate::manager::pip::checked::CacheAction;
+use crate::manager::{PrivateDirs, Sources};
 use crate::model::{Credential, Secret};
 use crate::profile::Policy;
 
@@ -69,6 +69,7 @@ impl Layout {
             private: &private,
             proxy_port: 1,
             rehearsal: false,
+            sources: &Sources::default(),
             token: Secret::new("t".to_owned()),
         };
         let target = Target {

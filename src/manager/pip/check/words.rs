@@ -41,6 +41,15 @@ impl Check<'_> {
                 {
                     given.extend(gatherer.word(word, "command line"));
                 }
+                for setting in &self.editables {
+                    let text = setting.text();
+                    let bare = text.split('[').next().unwrap_or_default();
+                    let extras = text.get(bare.len()..).unwrap_or_default();
+                    match gatherer.folder(bare, extras, &setting.place, true) {
+                        Ok(text) => given.push(text),
+                        Err(finding) => findings.push(finding),
+                    }
+                }
                 for setting in self.judged.all("group") {
                     given.extend(self.group(setting, gatherer, findings));
                 }

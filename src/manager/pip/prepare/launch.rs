@@ -41,6 +41,7 @@ impl Plan<'_> {
             "user_site_enabled": target.user.enabled,
             "echo": report.filter(|_| echo).map(text).transpose()?,
             "arguments": self.command_line(places)?,
+            "fetches": self.fetches,
         });
         let config = &self.request.private.config;
         make(&config.join(CERTIFICATES))?;
@@ -69,7 +70,7 @@ impl Plan<'_> {
         if command.resolves() || command == Command::IndexVersions || command == Command::List {
             line.extend(self.index_options()?);
         }
-        if command.resolves() || command == Command::IndexVersions {
+        if (command.resolves() && self.fetches.is_none()) || command == Command::IndexVersions {
             line.push("--only-binary=:all:".to_owned());
         }
         if command.resolves() && self.checked.hash_mode {

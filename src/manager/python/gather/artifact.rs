@@ -17,6 +17,49 @@ use crate::model::{Anchor, Code, Digest, Expected, Finding, Integrity, redact_ur
 use crate::profile::NamedArtifact;
 
 impl Gatherer<'_> {
+    /// A directory, as a word or by `--editable`: the project itself, where the caller lets that be built.
+    pub(in crate::manager) fn folder(
+        &mut self,
+        path: &str,
+        extras: &str,
+        place: &str,
+        editable: bool,
+    ) -> Result<String, Finding> {
+        let refused = |message: String| Finding::new(Code::DependencyRefused, place, message);
+        let message = format!("is a directory: {path}; its build would run code of the project");
+        let Some(sources) = self.grounds.sources else {
+            return Err(refused(message));
+        };
+        if !sources.own {
+            let hint = "`v4run --project pip install …` lets the project itself be built, in a sandbox of its own";
+            return Err(refused(message).with_hint(hint));
+        }
+        let real = self.grounds.directory.join(path).canonicalize();
+        let project = self.grounds.project;
+        let inside = real.ok().filter(|real| real.starts_with(project));
+        let Some(real) = inside else {
+            let message = format!(
+                "is no directory of the project: {path}; `--project` lets nothing else be built"
+            );
+            return Err(refused(message));
+        };
+        let mut built = sources.built.iter();
+        let Some(built) = built.find(|one| one.folder.as_ref() == Some(&real)) else {
+            self.found.own.push((real, editable));
+            return Ok(String::new());
+        };
+        let file = built.file.clone();
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let wheel = wheel(name, path, place)?;
+        self.found.reads.push(file.clone());
+        // A directory has no digest, so that this is no line that asks for any.
+        self.keep(wheel, None, Vec::new(), place);
+        Ok(format!("{}{extras}", file.display()))
+    }
+
     /// A file of the caller.
     pub(super) fn local(
         &mut self,

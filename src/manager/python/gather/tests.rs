@@ -76,6 +76,7 @@ fn gather(files: &[(&str, &str)], words: &[&str]) -> Outcome {
         policy: &policy,
         allowed: &allowed,
         config: Path::new("/run/config"),
+        sources: None,
     };
     let scope = Scope {
         indexes: vec![allowed.standard().unwrap()],

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Layout, entry, variable, words};
 use crate::manager::npm::prepare::prepare;
-use crate::manager::{PrivateDirs, Request};
+use crate::manager::{PrivateDirs, Request, Sources};
 use crate::model::{Code, Credential, Event, Secret};
 use crate::profile::AllowedRepository;
 
@@ -319,6 +319,7 @@ fn a_home_directory_as_project_is_granted_in_parts() {
         private: &private,
         proxy_port: 1,
         rehearsal: false,
+        sources: &Sources::default(),
         token: Secret::new("t".into()),
     })
     .unwrap();
