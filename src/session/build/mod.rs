@@ -495,3 +495,21 @@ fn policy(explicit: Option<&Path>, directory: &Path) -> Result<Policy, Finding> 
 fn environment() -> Environment {
     std::env::vars_os().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_a_lockdown_the_command_line_lets_nothing_run() {
+        let own = |lockdown| {
+            let policy = Policy {
+                lockdown,
+                ..Policy::default()
+            };
+            own_approval(&policy, &Wanted::default())
+        };
+        assert!(own(false).is_ok());
+        assert_eq!(own(true).unwrap_err().code, Code::BuildUnapproved);
+    }
+}
