@@ -42,9 +42,9 @@ impl Run {
         made(&into)?;
         let private = around.directories("fetch")?;
         let fetch = |request: &Request<'_>| maker.fetch(request, &into);
-        let Some(_fetched) = self.beside(around, &sources, &private, &fetch, ended)? else {
+        if !self.beside(around, &sources, &private, &fetch, ended)? {
             return Ok(None);
-        };
+        }
         let wanted = maker.wanted(&self.request(around.policy, &private, &sources, 0), &into)?;
         if matches!(self.options.build, Builds::Proposed { .. }) {
             (ended.started, ended.status) = (true, Some(ManagerStatus::Exited(0)));
@@ -61,9 +61,9 @@ impl Run {
             made(&requires)?;
             let private = around.directories(&name)?;
             let require = |request: &Request<'_>| maker.require(request, wanted, build, &requires);
-            let Some(_installed) = self.beside(around, &sources, &private, &require, ended)? else {
+            if !self.beside(around, &sources, &private, &require, ended)? {
                 return Ok(None);
-            };
+            }
             let private = around.directories(&format!("build-{number}"))?;
             let request = self.request(around.policy, &private, &sources, 0);
             let work = Work {
@@ -81,7 +81,7 @@ impl Run {
         Ok(Some(sources))
     }
 
-    /// A run of the manager beside the install. `None` where it was refused or failed, which is told.
+    /// A run of the manager beside the install. Whether it was neither refused nor failed, which is told.
     fn beside(
         &self,
         around: &Surroundings<'_>,
@@ -89,15 +89,15 @@ impl Run {
         private: &PrivateDirs,
         plan: Plan<'_>,
         ended: &mut Ended,
-    ) -> Result<Option<()>, Finding> {
+    ) -> Result<bool, Finding> {
         let start = confined::Start::new(around.store, &self.environment, true)?;
         let request = self.request(around.policy, private, sources, start.port());
         let mut prepared = match plan(&request) {
             Ok(Some(prepared)) => prepared,
-            Ok(None) => return Ok(Some(())),
+            Ok(None) => return Ok(true),
             Err(refusal) => {
                 tell(around.recorder, refusal);
-                return Ok(None);
+                return Ok(false);
             }
         };
         self.equip(&mut prepared, around.policy, around.store)?;
@@ -112,7 +112,7 @@ impl Run {
         )?;
         ended.before.push(program);
         if own.status == Some(ManagerStatus::Exited(0)) {
-            return Ok(Some(()));
+            return Ok(true);
         }
         (ended.started, ended.status) = (true, own.status);
         let name = self.options.manager.name();
@@ -120,7 +120,7 @@ impl Run {
             "what is built before the install could not be fetched; the messages above say why";
         let finding = Finding::new(Code::BuildFailed, name, message);
         around.recorder.send(Event::Found(finding));
-        Ok(None)
+        Ok(false)
     }
 
     /// The build itself, with nothing left of it. Whether it succeeded.
