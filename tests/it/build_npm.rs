@@ -188,16 +188,10 @@ fn an_install_builds_what_is_approved_at_once() {
     run.says("not built, because nobody approves them: pkg:npm/other@1.0.0");
 }
 
-#[test]
-fn an_approval_is_about_these_bytes_this_platform_and_these_days() {
-    let registry = Registry::start();
-    let package = Package::new("native", "1.0.0").script("install", "touch ran");
-    let (project, built) = installed(&registry, &package);
-    let good = approval(&built, TOOLS);
-    let ran = || project.path("node_modules/native/ran").exists();
-    let other = Package::new("native", "1.0.0").build().sha512;
-    for (from, to, said) in [
-        (built.sha512.as_str(), other.as_str(), "was installed from"),
+/// What makes a good approval of `digest` void, whichever manager builds: text, replacement, and what is said.
+pub(crate) fn void<'a>(digest: &'a str, other: &'a str) -> [(&'a str, &'a str, &'static str); 4] {
+    [
+        (digest, other, "was installed from"),
         ("2999-12-31", "2020-01-01", "was over on 2020-01-01"),
         (
             "toolchain",
@@ -209,8 +203,19 @@ fn an_approval_is_about_these_bytes_this_platform_and_these_days() {
             "\"/nowhere\"",
             "its toolchain `/nowhere`",
         ),
-        ("\"/usr/bin\", ", "", "has no `sh`"),
-    ] {
+    ]
+}
+
+#[test]
+fn an_approval_is_about_these_bytes_this_platform_and_these_days() {
+    let registry = Registry::start();
+    let package = Package::new("native", "1.0.0").script("install", "touch ran");
+    let (project, built) = installed(&registry, &package);
+    let good = approval(&built, TOOLS);
+    let ran = || project.path("node_modules/native/ran").exists();
+    let other = Package::new("native", "1.0.0").build().sha512;
+    let shell = ("\"/usr/bin\", ", "", "has no `sh`");
+    for (from, to, said) in void(&built.sha512, &other).into_iter().chain([shell]) {
         project.file("v4run.toml", &good.replace(from, to));
         let run = project.v4run(&["build"]).run();
         run.refuses(126, "build-unapproved", "4.18").says(said);

@@ -4,14 +4,11 @@
 //! however right the digest is.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use crate::python::Python;
+use crate::python::source::{SOURCE, archive};
 use crate::python::wheel::Wheel;
 use crate::registry::Registry;
 use crate::run::Run;
@@ -34,28 +31,6 @@ fn foreign(_mark: &str) -> Vec<(&'static str, String)> {
                    [build-system]\nrequires = ['builder']\nbuild-backend = 'builder'\n";
     vec![("pyproject.toml", project.into())]
 }
-
-/// A source archive of these files.
-fn archive(files: &[(&'static str, String)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    let described = "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n".to_owned();
-    for (name, content) in files.iter().chain([&("PKG-INFO", described)]) {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(u64::try_from(content.len()).unwrap());
-        header.set_mode(0o644);
-        header.set_cksum();
-        let path = format!("thing-1.0/{name}");
-        builder
-            .append_data(&mut header, path, content.as_bytes())
-            .unwrap();
-    }
-    let mut encoder = builder.into_inner().unwrap();
-    encoder.flush().unwrap();
-    encoder.finish().unwrap()
-}
-
-/// The name that the archives have.
-const SOURCE: &str = "thing-1.0.tar.gz";
 
 struct Scene {
     registry: Registry,

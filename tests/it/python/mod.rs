@@ -15,6 +15,7 @@ use crate::project::tree::{self, Tree};
 use crate::registry::Registry;
 use crate::run::Invocation;
 
+pub(crate) mod source;
 pub(crate) mod wheel;
 
 /// The machine's Python.
