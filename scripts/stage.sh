@@ -16,5 +16,6 @@ for line in sys.stdin:
 ')
 cp target/debug/v4run "$stage/"
 cp -r tests/fixtures "$stage/fixtures"
-cp -r target/tools "$stage/tools"
+# With its times: compiled modules are for sources of one.
+cp -a target/tools "$stage/tools"
 while read -r name path; do cp "$path" "$stage/$name"; done <<<"$listing"

@@ -23,17 +23,31 @@ export V4RUN_TEST_PYTHON=$stage/tools/bin/python
 
 user="as uid 65534"
 filter="under a container's default filter, without capabilities"
-# What need not be run again. What sources look like, files say, repositories answer and records hold depends
-# neither on the user nor on the filter, nor does what a clock or a disk does, which only root has here.
-same="layout assurance attest bom corpus::meta faults::clock faults::disk faults::many faults::others
-  faults::upstream fetch history lock look mvn_config mvn_kept mvn_lock mvn_many mvn_signed mvn_trust
-  mvn_ways mvn_web npmrc page pip_anchor pip_archive pip_config pip_index pip_lock release_age scripts signatures
-  upstream vectors vectors_pip"
+# What need not be run again, modules or single tests. What sources look like, files say, repositories answer
+# and records hold depends neither on the user nor on the filter, nor does what a clock or a disk does, which
+# only root has here. Of what takes long, one test of a kind is run again.
+same="layout:: assurance:: attest:: bom:: corpus::meta faults::clock faults::disk faults::many faults::others
+  faults::upstream fetch:: history:: lock:: look:: mvn_bad:: mvn_config:: mvn_kept:: mvn_lock:: mvn_many::
+  mvn_signed:: mvn_trust:: mvn_ways:: mvn_web:: npmrc:: page:: pip_anchor:: pip_archive:: pip_config::
+  pip_index:: pip_lock:: pip_review:: pip_source:: release_age:: scripts:: signatures:: upstream:: vectors::
+  vectors_pip:: ci:: commands:: uv_sync:: uv_ways::
+  build_pip::a_build_ends_at_its_limits
+  hostile_packages::python
+  install_npm::a_tree_of_four_hundred_and_fifty_packages
+  mvn_attack::no_file_is_loaded_because
+  mvn_build::a_class_of mvn_build::a_processor_that mvn_build::annotation_processors mvn_build::tests_do_not_run
+  mvn_code::a_plugin_that_takes
+  mvn_resolve::a_changed_file mvn_resolve::a_failing mvn_resolve::a_wrong mvn_resolve::the_anchor
+  pip_install::reading_commands"
 # The filter decides about system calls: options, modes of files and what is killed do not depend on it.
 declare -A leave=(
   [$user]="$same"
-  [$filter]="$same bad_input bad_places ci commands faults::kills files_of_use hostile_packages kernels mvn_bad
-    mvn_build pip_local pip_review pip_source shims_hostile surroundings uv_attack uv_sync uv_ways"
+  [$filter]="$same bad_input:: bad_places:: faults::kills files_of_use:: hostile_packages:: kernels:: mvn_build::
+    pip_local:: pip_places:: shims_hostile:: surroundings:: uv_attack:: cli::
+    build_npm::a_build_ends_at_its_limits
+    build_pip::a_pinned_source build_pip::a_source_is build_pip::an_approval build_pip::the_project
+    mvn_code::an_extension_of mvn_code::what_reaches
+    pip_install::files_go pip_install::pip_"
 )
 
 failed=0
@@ -50,7 +64,7 @@ run() {
     [ "$name" = outer ] && [ "$title" != "as the caller" ] && continue
     only=()
     if [ "$name" = it ]; then
-      for module in ${leave[$title]-}; do only+=(--skip "$module::"); done
+      for one in ${leave[$title]-}; do only+=(--skip "$one"); done
     fi
     (cd "$stage" && env HOME="$private/home" TMPDIR="$private/tmp" V4RUN_SCORES="$private/scores" \
       "$@" "$stage/$name" "${only[@]}") 2>&1 | tee "$stage/log" && continue
